@@ -1,0 +1,1 @@
+"""Commands → events: states folded from events, commands decided on them, decisions written in groups."""

@@ -1,0 +1,238 @@
+"""A command and a state → the events, or the reason why not. Pure: no clock, no store."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from tusk_runtime.aggregates.fold import EventCodec, Folder, State
+from tusk_runtime.errors import Forbidden, Invalid, NotFound, Refused, RuleBroken
+from tusk_runtime.events import Caller, Cause, StoredEvent, event_id_of, id_text
+from tusk_runtime.expressions import ExpressionFailed, explain
+from tusk_runtime.model.application import Application, Command, Emit
+from tusk_runtime.store.protocol import NewEvent
+from tusk_runtime.types import Field, Record, Validator, to_json
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What surrounds a decision: the command's id, the time, and who asks."""
+
+    command_id: bytes
+    timestamp: int
+    now: datetime
+    meta: Mapping[str, Any] | None
+    correlation_id: bytes
+
+
+class CommandHandler:
+    """Everything that one command needs, prepared once."""
+
+    def __init__(
+        self, command: Command, application: Application, folder: Folder, codecs: Mapping[str, EventCodec]
+    ) -> None:
+        self.command = command
+        self.folder = folder
+        self.application = application
+        self._codecs = codecs
+        aggregate = folder.aggregate
+        self._machine = aggregate.machine
+        self._validator = Validator(command.fields, "forbid")
+        self._id_validator = Validator(
+            Record("target", {"aggregate_id": Field("aggregate_id", aggregate.id)}), "forbid"
+        )
+        self._plain_ids = (
+            aggregate.id.kind == "string" and aggregate.id.min is None and aggregate.id.max is None
+        )
+        expressions = [command.id, command.allow, *(rule.check for rule in command.require)]
+        expressions += [rule.message for rule in command.require if not isinstance(rule.message, str)]
+        for emit in command.emit:
+            expressions += [emit.data, emit.when, emit.for_each]
+        roots = {path[0] for expression in expressions if expression is not None for path in expression.reads}
+        self.needs_meta = "meta" in roots or any(
+            path[0] == "meta" for fold in aggregate.on.values() for path in fold.changes.reads
+        )
+        self._needs_aggregate = "aggregate" in roots
+        self._emits: list[tuple[Emit, EventCodec, Callable[..., Any]]] = [
+            (emit, codecs[emit.event], emit.data.function) for emit in command.emit
+        ]
+
+    def validate(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields as run-time values. Raises Invalid with all that is wrong."""
+        return self._validator.python(fields)
+
+    def fingerprint(self, fields: Mapping[str, Any], aggregate_id: str | None) -> int:
+        """A number below 2**56 that tells this command from another under the same id."""
+        text = to_json([self.command.name, aggregate_id, dict(sorted(fields.items()))])
+        return int.from_bytes(hashlib.blake2b(text, digest_size=7).digest(), "big")
+
+    def target(
+        self,
+        fields: Mapping[str, Any],
+        aggregate_id: str | None,
+        command_id: bytes,
+        now: datetime,
+        meta: Mapping[str, Any] | None,
+    ) -> str:
+        """The id of the aggregate that the command is for. Raises Invalid."""
+        command = self.command
+        if command.id is not None:
+            if aggregate_id is not None:
+                raise Invalid(
+                    f"`{command.name}` finds its aggregate by its fields",
+                    errors=[{"field": "aggregate_id", "message": "is not taken here: remove it"}],
+                )
+            try:
+                found = command.id.function(fields, now, meta, command_id)
+            except Exception as error:
+                raise refusal_of(explain(error)) from error
+            return self.normal_id(found if isinstance(found, str) else to_json(found).decode().strip('"'))
+        if aggregate_id is not None:
+            return self.normal_id(aggregate_id)
+        if command.creates == "never":
+            raise Invalid(
+                f"`{command.name}` does not say which `{command.aggregate}` is meant",
+                errors=[{"field": "aggregate_id", "message": "is missing: it stands beside the fields"}],
+            )
+        return id_text(event_id_of(command_id, 0xFFFF_FFFF))
+
+    def normal_id(self, aggregate_id: str) -> str:
+        """An aggregate's id in its one canonical form. Raises Invalid."""
+        if self._plain_ids:
+            if not aggregate_id or len(aggregate_id) > 200:
+                raise Invalid(
+                    "an aggregate's id has 1 to 200 characters",
+                    errors=[{"field": "aggregate_id", "message": "has 1 to 200 characters"}],
+                )
+            return aggregate_id
+        value = self._id_validator.python({"aggregate_id": aggregate_id})["aggregate_id"]
+        return value if isinstance(value, str) else str(value)
+
+    def decide(
+        self, fields: Mapping[str, Any], state: State, aggregate_id: str, context: Context
+    ) -> tuple[list[NewEvent], State]:
+        """The events to write, and the state after them.
+
+        In the order of the language: existence, `allow`, `from`, `require`. Raises a Refused.
+        """
+        command = self.command
+        if command.creates == "always":
+            if state.version:
+                raise RuleBroken(f"{command.aggregate} {aggregate_id} exists already")
+        elif command.creates == "never" and not state.version:
+            raise NotFound(f"there is no {command.aggregate} {aggregate_id}")
+        aggregate = {"id": aggregate_id, "version": state.version} if self._needs_aggregate else None
+        values = (fields, state.values, aggregate, context.now, context.meta)
+        identity = context.command_id
+        try:
+            if command.allow is not None and not command.allow.function(*values, identity):
+                raise Forbidden(f"you may not run `{command.name}` here")
+            if command.from_states and state.values[self._machine] not in command.from_states:  # type: ignore[index]
+                allowed = " or ".join(command.from_states)
+                raise RuleBroken(
+                    f"{command.aggregate} {aggregate_id} is {state.values[self._machine]}; "  # type: ignore[index]
+                    f"`{command.name}` is allowed from {allowed}"
+                )
+            for rule in command.require:
+                if not rule.check.function(*values, identity):
+                    message = (
+                        rule.message
+                        if isinstance(rule.message, str)
+                        else rule.message.function(*values, identity)
+                    )
+                    raise RuleBroken(message)
+            return self._emit(values, state, aggregate_id, context)
+        except Refused:
+            raise
+        except Exception as error:
+            raise refusal_of(explain(error)) from error
+
+    def _emit(
+        self, values: tuple[Any, ...], state: State, aggregate_id: str, context: Context
+    ) -> tuple[list[NewEvent], State]:
+        found: list[NewEvent] = []
+        identity = context.command_id
+        after = state
+        for emit, codec, data_of in self._emits:
+            if emit.for_each is None:
+                calls = [values]
+            else:
+                items = emit.for_each.function(*values, identity)
+                calls = [(*values, item, {"index": index}) for index, item in enumerate(items, 1)]
+            for call in calls:
+                if emit.when is not None and not emit.when.function(*call, identity):
+                    continue
+                data = data_of(*call, identity)
+                if emit.defaults:
+                    data = {**emit.defaults, **data}
+                data = codec.complete(data)
+                encoded = codec.encode(data)
+                # What is folded now and what is folded from the log later are the same values.
+                event = StoredEvent(
+                    0,
+                    event_id_of(identity, len(found)),
+                    emit.event,
+                    self.command.aggregate,
+                    aggregate_id,
+                    after.version + 1,
+                    context.timestamp,
+                    identity,
+                    context.correlation_id,
+                    encoded,
+                    b"",
+                )
+                after = self._apply(after, data, event, context)
+                found.append(NewEvent(emit.event, encoded))
+        return found, after
+
+    def _apply(self, state: State, data: Any, event: StoredEvent, context: Context) -> State:
+        if self.needs_meta and context.meta is not None:
+            own = {k: v for k, v in context.meta.items() if k not in ("command_id", "correlation_id")}
+            event = event._replace(metadata=orjson.dumps(own))
+        return self.folder.apply(state, data, event)
+
+
+def meta_of(caller: Caller, cause: Cause, command_id: bytes, source: str, version: str) -> dict[str, Any]:
+    """The value of `meta` in a command."""
+    correlation = cause.correlation_id or command_id
+    return {
+        "user_id": caller.user_id,
+        "roles": list(caller.roles),
+        "tenant_id": caller.tenant_id,
+        "command_id": id_text(command_id),
+        "correlation_id": id_text(correlation),
+        "causation_id": id_text(cause.causation_id or command_id),
+        "saga_id": cause.saga_id,
+        "source": source,
+        "version": version,
+    }
+
+
+def stored_metadata(caller: Caller, cause: Cause, source: str, version: str) -> bytes:
+    """What events keep of their command's context, besides its ids; what is null is left out."""
+    meta: dict[str, Any] = {"source": source, "version": version}
+    if caller.user_id is not None:
+        meta["user_id"] = caller.user_id
+    if caller.roles:
+        meta["roles"] = list(caller.roles)
+    if caller.tenant_id is not None:
+        meta["tenant_id"] = caller.tenant_id
+    if cause.causation_id is not None:
+        meta["causation_id"] = id_text(cause.causation_id)
+    if cause.saga_id is not None:
+        meta["saga_id"] = cause.saga_id
+    return orjson.dumps(meta)
+
+
+def refusal_of(failure: ExpressionFailed) -> Invalid:
+    """An expression that failed refuses the command with 422, and says where it stands."""
+    return Invalid(
+        f"an expression of the application failed: {failure.message}",
+        place=str(failure.span),
+        values=dict(failure.values),
+    )

@@ -1,0 +1,150 @@
+"""Events ↔ states: how events are encoded, decoded, and applied to the state of an aggregate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from tusk_runtime.clock import to_datetime
+from tusk_runtime.events import StoredEvent, id_text
+from tusk_runtime.expressions import explain
+from tusk_runtime.model.application import Aggregate, Application, EventType, Fold
+from tusk_runtime.types import Type, decoder, to_json
+
+
+@dataclass(slots=True)
+class State:
+    """The state of an aggregate after `version` events; 0: it does not exist. `values` is never changed in
+    place."""
+
+    version: int
+    values: Mapping[str, Any]
+
+
+class EventCodec:
+    """Turns the data of one type of event into JSON and back."""
+
+    def __init__(self, event: EventType) -> None:
+        self.declared = event.declared
+        self._decode: Callable[[Any], Any] | None = (
+            decoder(Type("record", record=event.fields)) if event.declared else None
+        )
+        self._complete = dict.fromkeys(event.fields.fields)
+        self._sparse = any(field.type.optional for field in event.fields.fields.values())
+
+    def complete(self, data: dict[str, Any]) -> dict[str, Any]:
+        """The data with every field of the event, None where it is absent."""
+        return {**self._complete, **data} if self._sparse else data
+
+    def encode(self, data: Mapping[str, Any]) -> bytes:
+        """The JSON text; what is null is left out."""
+        if self._sparse:
+            data = {name: value for name, value in data.items() if value is not None}
+        return to_json(data)
+
+    def decode(self, data: bytes) -> Any:
+        """Run-time values from the JSON text."""
+        value = orjson.loads(data)
+        return self._decode(value) if self._decode is not None else value
+
+
+def envelope(event: StoredEvent, category: str | None) -> dict[str, Any]:
+    """The value of `event` in expressions."""
+    return {
+        "event_id": id_text(event.event_id),
+        "event_type": event.type,
+        "aggregate_id": event.aggregate_id,
+        "aggregate_type": event.aggregate_type,
+        "version": event.version,
+        "timestamp": to_datetime(event.timestamp),
+        "position": event.position,
+        "category": category,
+    }
+
+
+def stored_meta(event: StoredEvent) -> dict[str, Any]:
+    """The value of `meta` for a stored event."""
+    return {
+        "user_id": None,
+        "roles": [],
+        "tenant_id": None,
+        "causation_id": None,
+        "saga_id": None,
+        "source": None,
+        "version": None,
+        **orjson.loads(event.metadata),
+        "command_id": id_text(event.command_id),
+        "correlation_id": id_text(event.correlation_id),
+    }
+
+
+class _Applier:
+    """One line of an aggregate's `on`, with what it needs of the envelope known beforehand."""
+
+    def __init__(self, fold: Fold, codec: EventCodec, event: EventType) -> None:
+        roots = {path[0] for path in fold.changes.reads}
+        self.codec = codec
+        self._category = event.category
+        self._changes = fold.changes.function
+        self._constant: Mapping[str, Any] | None = None
+        if fold.changes.constant:
+            self._constant = self._changes(None, None, None, None, None, b"")
+        self._needs_event = "event" in roots
+        self._needs_now = "now" in roots
+        self._needs_meta = "meta" in roots
+
+    def apply(self, values: Mapping[str, Any], data: Any, event: StoredEvent) -> Mapping[str, Any]:
+        if self._constant is not None:
+            return {**values, **self._constant} if self._constant else values
+        changes = self._changes(
+            data,
+            values,
+            envelope(event, self._category) if self._needs_event else None,
+            to_datetime(event.timestamp) if self._needs_now else None,
+            stored_meta(event) if self._needs_meta else None,
+            event.event_id,
+        )
+        return {**values, **changes}
+
+
+class Folder:
+    """Folds the events of one type of aggregate into its state."""
+
+    def __init__(
+        self, aggregate: Aggregate, application: Application, codecs: Mapping[str, EventCodec]
+    ) -> None:
+        self.aggregate = aggregate
+        self._appliers = {
+            name: _Applier(fold, codecs[name], application.events[name])
+            for name, fold in aggregate.on.items()
+        }
+        self.initial = State(0, dict(aggregate.initial))
+
+    def fold(self, state: State, events: Iterable[StoredEvent]) -> State:
+        """The state after more events. An event that the declaration does not name changes nothing.
+
+        Raises ExpressionFailed.
+        """
+        values, version = state.values, state.version
+        for event in events:
+            applier = self._appliers.get(event.type)
+            if applier is not None:
+                try:
+                    values = applier.apply(values, applier.codec.decode(event.data), event)
+                except Exception as error:
+                    raise explain(error) from error
+            version = event.version
+        return State(version, values)
+
+    def apply(self, state: State, data: Any, event: StoredEvent) -> State:
+        """The state after one event whose data is decoded already. Raises what the expression raises."""
+        applier = self._appliers[event.type]
+        return State(event.version, applier.apply(state.values, data, event))
+
+
+def codecs_of(application: Application) -> dict[str, EventCodec]:
+    """A codec for each event of an application."""
+    return {name: EventCodec(event) for name, event in application.events.items()}

@@ -1,0 +1,1 @@
+"""`tusk-run` and `tusk`: the command line."""

@@ -1,0 +1,85 @@
+"""The envelope that everything passes around: a stored event and the context that it carries."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import uuid_utils
+
+NAMESPACE = uuid.UUID("6f1d5c52-3f0e-5d43-9a5c-7475736b0001")
+"""The namespace of all ids that this runtime derives from names."""
+
+
+class StoredEvent(NamedTuple):
+    """An event as the store gives it back. `data` and `metadata` are JSON texts in UTF-8.
+
+    `position` counts over the whole store from 1, without holes on a single-writer store; `version` counts
+    per aggregate from 1, always without holes; `timestamp` is in microseconds since 1970 UTC.
+    """
+
+    position: int
+    event_id: bytes
+    type: str
+    aggregate_type: str
+    aggregate_id: str
+    version: int
+    timestamp: int
+    command_id: bytes
+    correlation_id: bytes
+    data: bytes
+    metadata: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks: becomes `meta` in expressions and the metadata of events."""
+
+    user_id: str | None = None
+    roles: tuple[str, ...] = ()
+    tenant_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What a command follows from: nothing for one that comes from outside."""
+
+    correlation_id: bytes | None = None
+    causation_id: bytes | None = None
+    saga_id: str | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+class FreshId(bytes):
+    """An id that was made just now: no ledger can hold it yet, so none needs to be asked."""
+
+    __slots__ = ()
+
+
+def new_id() -> FreshId:
+    """A fresh id of 16 bytes, ordered by time (UUID version 7), so that index inserts stay cheap."""
+    return FreshId(uuid_utils.uuid7().bytes)
+
+
+def command_id_from(key: str) -> bytes:
+    """The command id for an Idempotency-Key: a UUID is taken as it is, any other text names one."""
+    try:
+        return uuid.UUID(key).bytes
+    except ValueError:
+        return uuid.uuid5(NAMESPACE, key).bytes
+
+
+def event_id_of(command_id: bytes, index: int) -> bytes:
+    """The id of the n-th event (from 0) of a command: a UUID version 8 derived from both."""
+    digest = bytearray(hashlib.blake2b(command_id + index.to_bytes(4, "big"), digest_size=16).digest())
+    digest[6] = (digest[6] & 0x0F) | 0x80
+    digest[8] = (digest[8] & 0x3F) | 0x80
+    return bytes(digest)
+
+
+def id_text(value: bytes) -> str:
+    """The canonical text of an id of 16 bytes."""
+    h = value.hex()
+    return f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:]}"

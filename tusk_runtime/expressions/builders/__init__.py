@@ -1,0 +1,1 @@
+"""Makes the code of calls whose types, or what is written out in them, decide what runs."""

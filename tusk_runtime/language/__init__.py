@@ -1,0 +1,1 @@
+"""From text to a document: knows the syntax, and nothing of events."""

@@ -1,0 +1,171 @@
+"""Lines that are no statement: other languages, other dialects, and keys that were nearly right."""
+
+from __future__ import annotations
+
+import re
+
+from tusk_runtime.language import codes
+from tusk_runtime.language.mistake import Mistake, Skip, quoted
+from tusk_runtime.language.source import Span
+
+_KEYWORDS = re.compile(
+    r"(?:pub|use|fn|impl|struct|enum|trait|mod|let|const|static|extern|unsafe|match|async|await|return|import"
+    r"|from|def|class|package|func|var|type|interface|namespace|using|public|private|protected|export|require"
+    r"|require_once|raise|throw|try|catch|except|finally|for|while|loop|if|else|elif|switch|case|echo|print"
+    r"|println!|local|module|begin)\b"
+)
+_PUNCTUATION = re.compile(r"[;{}=]|::|->|\)\s*[:{]?$|:$|^(?:import|from|use|package|using)\s+[\w.:\\/]+$")
+_CODE_LINE = re.compile(r".*(?:;\s*(?://.*)?$|\)\s*->|=>\s*\{)|[\w.]+\(.*\)\s*;?$")
+_METHOD = re.compile(r"[A-Za-z_]\w*\s*\([^)]*\)\s*\{\s*$")
+_BRACE = re.compile(r"(\$?[\w-]+)(?:\s+(?:\"[^\"]*\"|'[^']*'|[\w-]+))?\s*\{")
+_ANGLE = re.compile(r"(\$?[\w-]+)\s*>\s*$")
+MARKUP = re.compile(r"<[/!?A-Za-z]")
+_MARKDOWN = re.compile(r"```|~~~|\*\*|[*+] |\d+\. |> |\||---|===|!?\[.*\]\(|__\w")
+
+
+def explain_line(mistake: Mistake) -> Skip:
+    """A line that is neither a head, nor a key, nor an item."""
+    line = mistake.text(mistake.span)
+    if line[0].isspace():
+        return tell_odd_space(mistake, mistake.source.span(mistake.token.start, mistake.token.start + 1))
+    for recognize in (_other_language, _blocks, _almost_a_key):
+        skip = recognize(mistake, line)
+        if skip is not None:
+            return skip
+    words = line.split()
+    if re.match(r"-\w", line):
+        advice = f"write `- {line[1:]}`"
+    elif re.fullmatch(r"[\w-]+", line):
+        advice = f"write `{line}: value`"
+    elif re.fullmatch(r"[\w-]+ [\w.-]+", line):
+        advice = f"write `{words[0]}: {words[1]}`"
+    elif re.match(r"//|--|;|/\*", line):
+        advice = "comments begin with `#`"
+    elif re.fullmatch(r"[\w-]+", words[0]) and len(words) <= 4:
+        advice = f"write `{words[0]}: {quoted(line[len(words[0]) :].strip())}`"
+    else:
+        advice = "put a `#` in front, if it is a comment"
+    return mistake.tell(
+        codes.NOT_A_STATEMENT,
+        "this line is neither a section, nor a key, nor a list item",
+        advice,
+        "expected `key: value`",
+    )
+
+
+def _other_language(mistake: Mistake, line: str) -> Skip | None:
+    if line.startswith("@"):
+        return _operator_line(mistake, line)
+    if line.startswith(("function ", "async function ")) or _METHOD.match(line):
+        return tell_fujsen(mistake)
+    if MARKUP.match(line):
+        mistake.tell(codes.XML, "XML is not read", "write the element as `[section]`, what is in it as keys")
+        return Skip.SECTION
+    if (_KEYWORDS.match(line) and _PUNCTUATION.search(line)) or _CODE_LINE.match(line):
+        return tell_program_code(mistake)
+    if line[0] in "{[":
+        mistake.tell(
+            codes.JSON_DOCUMENT,
+            "a .tsk file has sections and keys, and is not one JSON value",
+            "write the members as `key: value` lines, without the brackets around them",
+        )
+        return Skip.STATEMENT
+    if line[0] in "]})":
+        return mistake.tell(codes.WRONG_BRACKET, f"`{line[0]}` closes nothing", "remove it")
+    if _MARKDOWN.match(line):
+        return mistake.tell(
+            codes.MARKDOWN,
+            "this looks like Markdown",
+            "put a `#` in front; `tusk extract` takes the configuration out of a guide",
+            "expected a section or a key",
+        )
+    return None
+
+
+def tell_odd_space(mistake: Mistake, span: Span) -> Skip:
+    """A space that separates nothing, such as the no-break space."""
+    name = f"U+{ord(span.text):04X}"
+    return mistake.tell(
+        codes.BAD_CHARACTER, f"the space {name} is not a plain space", "write a space", span=span
+    )
+
+
+def tell_program_code(mistake: Mistake) -> Skip:
+    """Code, up to the end of the section."""
+    mistake.tell(
+        codes.PROGRAM_CODE,
+        "this is program code, not configuration",
+        "remove it; `tusk extract` takes the configuration out of a guide",
+        "the section is skipped from here",
+    )
+    return Skip.SECTION
+
+
+def tell_fujsen(mistake: Mistake) -> Skip:
+    """A function, as FUJSEN writes them."""
+    line = mistake.text(mistake.span).partition("\n")[0]
+    mistake.tell(
+        codes.FUJSEN,
+        "functions (FUJSEN) are not run",
+        "write what it decides as `{{ }}` expressions; Python code is named by the `call` action",
+        span=mistake.source.span(mistake.token.start, mistake.token.start + len(line.rstrip())),
+    )
+    return Skip.STATEMENT
+
+
+def _operator_line(mistake: Mistake, line: str) -> Skip:
+    match = re.match(r"@([\w.]+)", line)
+    name = match[1] if match else ""
+    if name in ("import", "include"):
+        advice = "put everything into one file for now"
+        return mistake.tell(codes.IMPORT_NOT_YET, "imports are not available yet", advice)
+    return mistake.tell(
+        codes.NOT_A_STATEMENT,
+        "an operator cannot stand alone",
+        f"give it a key: `name: {line}`",
+        "expected `key: value`",
+    )
+
+
+def _blocks(mistake: Mistake, line: str) -> Skip | None:
+    brace = _BRACE.match(line)
+    if brace:
+        mistake.tell(
+            codes.BRACE_BLOCK,
+            f"the block `{brace[1]} {{ … }}` is not available yet",
+            f"write `{brace[1]}: {{ … }}`, or a section `[{brace[1]}]`",
+        )
+        return Skip.STATEMENT
+    angle = _ANGLE.match(line)
+    if angle:
+        mistake.tell(
+            codes.ANGLE_BLOCK,
+            f"the block `{angle[1]} > … <` is not available yet",
+            f"write `{angle[1]}:` with indented lines under it, or a section `[{angle[1]}]`",
+        )
+        return Skip.STATEMENT
+    return None
+
+
+def _almost_a_key(mistake: Mistake, line: str) -> Skip | None:
+    match = re.match(r"([^\s:=\"'(){}\[\],]+(?: +[^\s:=\"'(){}\[\],]+){0,3}) *(:=|=>|==|[:=])", line)
+    if match is None:
+        return None
+    key, sign = match[1], match[2]
+    span = mistake.source.span(mistake.token.start, mistake.token.start + len(key))
+    if sign in (":=", "=>", "=="):
+        start = mistake.token.start + match.start(2)
+        return mistake.tell(
+            codes.NOT_A_STATEMENT,
+            f"`{sign}` assigns nothing",
+            f"write `{key}: …`",
+            "expected `:` or `=`",
+            mistake.source.span(start, start + 2),
+        )
+    if re.fullmatch(r"[\w-]+(\.[\w-]+)+", key):
+        path, _, last = key.rpartition(".")
+        advice = f"write `{last}:` in the section `[{path}]`, or `{quoted(key)}:` if the dots are in its name"
+        return mistake.tell(codes.BAD_KEY, f"`{key}` is a path, not a key", advice, span=span)
+    plain = re.sub(r"\W+", "_", key).strip("_")
+    advice = f"write `{quoted(key)}:`" + (f", or `{plain}:`" if plain else "")
+    return mistake.tell(codes.BAD_KEY, f"the key `{key}` needs quotes", advice, span=span)

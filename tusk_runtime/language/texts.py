@@ -1,0 +1,130 @@
+"""Reads quoted texts: escapes, the indentation of text blocks, and where each character stood."""
+
+from __future__ import annotations
+
+import re
+
+from tusk_runtime.language import codes
+from tusk_runtime.language.diagnostics import Problems
+from tusk_runtime.language.document import ScalarNode
+from tusk_runtime.language.source import Source, Span
+
+_ESCAPE = re.compile(
+    r"\\(?:u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|([\s\S]?))"
+)
+_SIMPLE = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+
+
+def read_text(source: Source, start: int, end: int, problems: Problems) -> ScalarNode:
+    """The node of the quoted text between two offsets, quotes included."""
+    text = source.text
+    span = Span(source, start, end)
+    if text.startswith('"""', start):
+        return _read_block(source, span, problems)
+    body = text[start + 1 : end - 1]
+    if text[start] == "'" or "\\" not in body:
+        return ScalarNode(body, span, True, start + 1)
+    characters: list[str] = []
+    offsets: list[int] = []
+    _unescape(source, start + 1, end - 1, characters, offsets, problems)
+    offsets.append(end - 1)
+    return ScalarNode("".join(characters), span, True, offsets)
+
+
+def _read_block(source: Source, span: Span, problems: Problems) -> ScalarNode:
+    """A text block: first and last line are left out if blank, the common indentation is removed."""
+    start, end = span.start + 3, span.end - 3
+    lines: list[tuple[int, int]] = []  # where each line begins and ends
+    position = start
+    while True:
+        newline = source.text.find("\n", position, end)
+        lines.append((position, newline if newline >= 0 else end))
+        if newline < 0:
+            break
+        position = newline + 1
+    opened_with_text = not _is_blank(source, lines[0])
+    if len(lines) > 1 and _is_blank(source, lines[-1]):
+        lines.pop()
+    if not opened_with_text and lines:
+        lines.pop(0)
+    hanging = lines[1:] if opened_with_text else lines
+    margins = [_margin(source, line) for line in hanging if not _is_blank(source, line)]
+    common = min(margins, default=0)
+
+    characters: list[str] = []
+    offsets: list[int] = []
+    for number, (begin, stop) in enumerate(lines):
+        if number:
+            characters.append("\n")
+            offsets.append(lines[number - 1][1])
+        if _is_blank(source, (begin, stop)):
+            continue
+        if number or not opened_with_text:
+            begin += common
+        if source.text[stop - 1] == "\r":
+            stop -= 1
+        _unescape(source, begin, stop, characters, offsets, problems)
+    offsets.append(lines[-1][1] if lines else end)
+    return ScalarNode("".join(characters), span, True, offsets)
+
+
+def _is_blank(source: Source, line: tuple[int, int]) -> bool:
+    text = source.text[line[0] : line[1]]
+    return not text or text.isspace()
+
+
+def _margin(source: Source, line: tuple[int, int]) -> int:
+    text = source.text[line[0] : line[1]]
+    return len(text) - len(text.lstrip(" \t"))
+
+
+def _unescape(
+    source: Source, start: int, end: int, characters: list[str], offsets: list[int], problems: Problems
+) -> None:
+    """Add the characters between two offsets, escapes replaced, and the offset of each."""
+    position = start
+    for match in _ESCAPE.finditer(source.text, start, end):
+        begin, stop = match.span()
+        characters.append(source.text[position:begin])
+        offsets.extend(range(position, begin))
+        character = _character(source, match, problems)
+        characters.append(character)
+        offsets.extend([begin] * len(character))
+        position = stop
+    characters.append(source.text[position:end])
+    offsets.extend(range(position, end))
+
+
+def _character(source: Source, match: re.Match[str], problems: Problems) -> str:
+    high, low, single, simple = match.groups()
+    span = Span(source, match.start(), match.end())
+    if high:
+        return chr(0x10000 + ((int(high, 16) - 0xD800) << 10) + (int(low, 16) - 0xDC00))
+    if single:
+        value = int(single, 16)
+        if value == 0 or 0xD800 <= value <= 0xDFFF:
+            what = "NUL" if value == 0 else "half a character"
+            problems.error(
+                codes.BAD_ESCAPE, span, f"`{match[0]}` is {what}, which a text cannot hold", help="remove it"
+            )
+            return "\ufffd"
+        return chr(value)
+    if simple in _SIMPLE:
+        return _SIMPLE[simple]
+    if simple in ("\n", ""):
+        problems.error(
+            codes.BAD_ESCAPE,
+            Span(source, match.start(), match.start() + 1),
+            "a backslash at the end of the line escapes nothing",
+            help="write two backslashes, or remove it",
+        )
+        return match[0]
+    note = " or four hexadecimal digits behind `\\u`" if simple == "u" else ", or use single quotes"
+    problems.error(
+        codes.BAD_ESCAPE,
+        span,
+        f"`\\{simple}` is not an escape",
+        help=f"for a backslash write `\\\\{simple}`{note}",
+        label='known are \\" \\\\ \\/ \\b \\f \\n \\r \\t \\uXXXX',
+    )
+    return match[0]

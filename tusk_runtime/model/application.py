@@ -1,0 +1,278 @@
+"""An Application: everything that one `.tsk` declares, checked and ready to be wired."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from tusk_runtime.expressions import Expression
+from tusk_runtime.language.diagnostics import Diagnostic
+from tusk_runtime.language.document import Document, Node
+from tusk_runtime.language.source import Span
+from tusk_runtime.types import Record, Type
+
+Creates = Literal["always", "never", "either"]
+Operator = Literal[
+    "eq", "ne", "gt", "gte", "lt", "lte", "in", "not_in", "between", "contains", "startswith", "is_null"
+]
+OPERATORS: tuple[Operator, ...] = (
+    "eq", "ne", "gt", "gte", "lt", "lte", "in", "not_in", "between", "contains", "startswith", "is_null",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class EventType:
+    """A declared event. One that is only named in a category has `declared` False and json data."""
+
+    name: str
+    fields: Record
+    category: str | None
+    description: str
+    span: Span
+    declared: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """What an event does to a state or a row: `changes` gives a dict of the fields that it names."""
+
+    event: str
+    changes: Expression
+    fields: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """A declared aggregate. `initial` is the state before the first event, None where a field has no default.
+
+    `machine` names the state field that `from` of the commands looks at, `initial_state` its first value.
+    """
+
+    name: str
+    id: Type
+    state: Record
+    initial: Mapping[str, Any]
+    on: Mapping[str, Fold]
+    machine: str | None
+    description: str
+    span: Span
+
+    @property
+    def initial_state(self) -> str | None:
+        """The machine's state of an aggregate that does not exist."""
+        return self.initial[self.machine] if self.machine else None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A line of `require`: the condition that must hold, and what to say where it does not."""
+
+    check: Expression
+    message: Expression | str
+
+
+@dataclass(frozen=True, slots=True)
+class Emit:
+    """An event that a command gives: `data` once, or once for each element of `for_each`.
+
+    `defaults` are those of the event's fields that `data` does not give.
+    """
+
+    event: str
+    data: Expression
+    defaults: Mapping[str, Any]
+    when: Expression | None
+    for_each: Expression | None
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A declared command. `id` computes the aggregate's id where the declaration says how."""
+
+    name: str
+    aggregate: str
+    fields: Record
+    id: Expression | None
+    from_states: tuple[str, ...]
+    creates: Creates
+    allow: Expression | None
+    require: tuple[Rule, ...]
+    emit: tuple[Emit, ...]
+    internal: bool
+    description: str
+    span: Span
+
+    @property
+    def needs_aggregate_id(self) -> bool:
+        """Whether the caller must say which aggregate is meant."""
+        return self.id is None and self.creates == "never"
+
+    @property
+    def takes_aggregate_id(self) -> bool:
+        """Whether the caller may say which aggregate is meant."""
+        return self.id is None
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One condition of a `where`: a column, an operator, and the value that it is compared with.
+
+    `value` gives a list for in, not_in and between, a boolean for is_null. `omit_if_null`: the condition is
+    just one optional parameter, and falls away where that was not given.
+    """
+
+    column: str
+    operator: Operator
+    value: Expression
+    omit_if_null: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What a projection does on an event.
+
+    `key` gives the dict of key columns (None: the rows of `where` are addressed); `where` holds the
+    conditions beyond the key; `values` gives the dict of named columns that are not of the key. `raw`: the
+    expressions see the event's data as stored json (`"*"` takes events of any type).
+    """
+
+    kind: Literal["insert", "upsert", "update", "delete"]
+    key: Expression | None
+    values: Expression | None
+    where: tuple[Condition, ...]
+    when: Expression | None
+    for_each: Expression | None
+    raw: bool
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """A declared projection. `definition` is the hash of all that decides its rows; `table` derives from it.
+
+    `columns` holds all columns, the key's first; `defaults` the row that is not there yet.
+    """
+
+    name: str
+    key: tuple[str, ...]
+    columns: Record
+    defaults: Mapping[str, Any]
+    indexes: tuple[tuple[str, ...], ...]
+    on: Mapping[str, tuple[Operation, ...]]
+    definition: str
+    description: str
+    span: Span
+
+    @property
+    def table(self) -> str:
+        """The physical name: definitions live beside each other."""
+        return f"{self.name[:40]}__{self.definition[:12]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Every word of `text` must be in one of the columns, in any case."""
+
+    columns: tuple[str, ...]
+    text: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A declared query over a projection."""
+
+    name: str
+    params: Record
+    projection: str
+    where: tuple[Condition, ...]
+    search: Search | None
+    select: Mapping[str, Expression] | None
+    columns: Record
+    order_by: tuple[tuple[str, bool], ...]
+    limit: int
+    total: bool
+    returns: Literal["many", "one", "scalar"]
+    allow: Expression | None
+    description: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A line of a test's `when`: a command, an event, or time that passes."""
+
+    kind: Literal["command", "event", "after"]
+    name: str
+    fields: Node | None
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """A line of a test's `then` that names something: an event, a state, a projection, a query."""
+
+    name: str
+    node: Node
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class TestCase:
+    """A declared test: given events, when something happens, then this must be so."""
+
+    __test__ = False  # pytest: not a test class
+
+    name: str
+    given: tuple[Step, ...]
+    when: tuple[Step, ...]
+    events: tuple[Expected, ...] | None
+    includes: tuple[Expected, ...]
+    rejected: Node | None
+    state: tuple[Expected, ...]
+    rows: tuple[Expected, ...]
+    query: tuple[Expected, ...]
+    now: int
+    by: Mapping[str, Any] | None
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the sections of settings say. `path` is that of the SQLite file, `body_limit` is in bytes."""
+
+    name: str
+    version: str
+    source: str
+    backend: Literal["sqlite", "in_memory"] = "sqlite"
+    path: str | None = None
+    host: str = "127.0.0.1"
+    port: int = 8080
+    body_limit: int = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """Everything that one file declares, by name, cross-checked. `warnings` did not stop the load."""
+
+    settings: Settings
+    types: Mapping[str, Type]
+    events: Mapping[str, EventType]
+    aggregates: Mapping[str, Aggregate]
+    commands: Mapping[str, Command]
+    projections: Mapping[str, Projection]
+    queries: Mapping[str, Query]
+    tests: Mapping[str, TestCase]
+    document: Document
+    warnings: Sequence[Diagnostic] = field(default=())
+
+    @property
+    def name(self) -> str:
+        """The application's name."""
+        return self.settings.name
+
+    @property
+    def version(self) -> str:
+        """The application's version, as the file says."""
+        return self.settings.version

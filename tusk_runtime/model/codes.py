@@ -1,0 +1,132 @@
+"""The kinds of problems that sections, keys and declarations can have."""
+
+from __future__ import annotations
+
+from tusk_runtime.language.diagnostics import define
+
+UNKNOWN_SECTION = define(
+    "TSK200",
+    "unknown section",
+    "A section has a name that the runtime does not know, or a key stands outside of every section. "
+    "Nothing in a file is ever ignored: correct the name, or remove it.",
+)
+UNKNOWN_KEY = define(
+    "TSK201",
+    "unknown key",
+    "A key is not one of those that its section or declaration takes. Correct the name, or remove the key.",
+)
+MISSING_KEY = define("TSK202", "missing key", "A declaration lacks a key that it cannot do without.")
+WRONG_TYPE = define(
+    "TSK203",
+    "wrong kind of value",
+    "A key was given a text where it takes a map, a list where it takes a number, and so on.",
+)
+NOT_A_CHOICE = define(
+    "TSK204", "not one of the choices", "A key takes one of a few words, and was given another."
+)
+BAD_NAME = define(
+    "TSK205",
+    "a name that cannot be used",
+    "Projections and columns become tables and columns: their names match `[a-z_][a-z0-9_]*`. Events, "
+    "commands, aggregates, queries, types and fields take letters, digits and `_`, and begin with a letter. "
+    "Some names are taken: those of the built-in types, `aggregate_id` as a field, `cursor` and `limit` as parameters.",
+)
+BAD_VALUE = define(
+    "TSK206",
+    "a value that cannot be",
+    "A number, a size, an address or a duration is malformed, too small or too large.",
+)
+
+UNDECLARED_EVENT = define("TSK300", "unknown event", "An event is used that no `[events]` declares.")
+UNDECLARED_AGGREGATE = define(
+    "TSK301", "unknown aggregate", "An aggregate is named that no `[aggregates.*]` declares."
+)
+UNDECLARED_COMMAND = define(
+    "TSK302", "unknown command", "A command is named that no `[commands.*]` declares."
+)
+UNDECLARED_PROJECTION = define(
+    "TSK303", "unknown projection", "A projection is named that no `[projections.*]` declares."
+)
+UNDECLARED_QUERY = define("TSK304", "unknown query", "A query is named that no `[queries.*]` declares.")
+UNDECLARED_COLUMN = define("TSK305", "unknown column", "A column is named that the projection does not have.")
+UNDECLARED_FIELD = define(
+    "TSK306", "unknown field", "A field is named that the event, the command or the state does not have."
+)
+SAME_NAME = define(
+    "TSK307",
+    "a name used twice",
+    "No command is named as an event, no projection as an aggregate; an event is in one category only.",
+)
+TYPE_CYCLE = define("TSK308", "a type that contains itself", "Types nest, but never recurse.")
+BAD_MACHINE = define(
+    "TSK310",
+    "not a state machine",
+    "`machine` names a state field of enum type; `from` of the commands names values of that enum, and must "
+    "leave the command a state in which it can run.",
+)
+UNHANDLED_EVENT = define(
+    "TSK311",
+    "an emitted event that its aggregate does not apply",
+    "A command emits an event that its aggregate's `on` does not name: the state would not notice it. "
+    "Name it there, with `{}` if nothing changes.",
+)
+STATE_NOT_SET = define(
+    "TSK312",
+    "a state field that may not be set",
+    "A state field without `?` and without a default must be set by every event that can come first, and no "
+    "command that may create the aggregate can read it.",
+)
+NO_SOURCE = define(
+    "TSK313",
+    "a field without a source",
+    "A field of an emitted event is filled from the command's field of the same name, if `data` does "
+    "not name it. There is none, or it does not fit.",
+)
+NO_TARGET = define(
+    "TSK314",
+    "a command without a target",
+    "A command must find its aggregate: by `id`, or by the `aggregate_id` that the caller gives; one that "
+    "may create gets a new uuid otherwise, which the aggregate's `id` must be able to hold.",
+)
+COLUMN_NOT_SET = define(
+    "TSK315",
+    "a column that is not set",
+    "Every `insert` and `upsert` sets each column that is neither optional nor has a default.",
+)
+NO_KEY = define(
+    "TSK316",
+    "an operation without its row",
+    "An operation of a projection must say which row it is about. `insert` and `upsert` take the key from "
+    "their own map, else from `where`, else (a single key) it is the aggregate's id; `update` and `delete` "
+    "take the rows of `where`, else that row. Keys never change and are never null.",
+)
+BAD_WHERE = define(
+    "TSK317",
+    "a condition that cannot be",
+    "A `where` names an operator that does not exist, or one that does not fit the column.",
+)
+BAD_QUERY = define("TSK318", "a query that cannot be answered", "The keys of a query contradict each other.")
+UNUSED = define(
+    "TSK350",
+    "declared but not used",
+    "Nothing emits or handles an event. It is a warning: the application runs.",
+)
+CATEGORY_UNDECLARED = define(
+    "TSK351",
+    "an event only named in a category",
+    "`[event_categories]` names an event that `[events]` does not declare: its data is taken as json. It "
+    "is a warning: the application runs.",
+)
+
+BAD_TEST = define(
+    "TSK600",
+    "a test that cannot run",
+    "A `[tests.*]` names something that is not declared, or gives what its place does not take.",
+)
+
+NOT_YET = define(
+    "TSK900",
+    "not available yet",
+    "The language has this section, key or value, but this version of the runtime does not build it yet. It "
+    "is refused by name, never ignored.",
+)

@@ -1,0 +1,109 @@
+"""What the readers of declarations share: the sections, the named types, and what was built so far."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from tusk_runtime.language.diagnostics import Code, Problems, did_you_mean, nearest
+from tusk_runtime.language.document import Entry, MapNode, ScalarNode
+from tusk_runtime.language.source import Span
+from tusk_runtime.model import codes
+from tusk_runtime.model.application import Aggregate, Command, EventType, Projection, Query
+from tusk_runtime.model.named_types import NamedTypes
+from tusk_runtime.model.names import check_name
+from tusk_runtime.model.reader import DESCRIPTION, wrong_type
+from tusk_runtime.model.sections import Section
+
+
+class Kind(NamedTuple):
+    """A kind of declaration: what one is called, and the problem of naming one that is not there."""
+
+    one: str
+    unknown: Code
+
+
+KINDS: Mapping[str, Kind] = {
+    "events": Kind("event", codes.UNDECLARED_EVENT),
+    "aggregates": Kind("aggregate", codes.UNDECLARED_AGGREGATE),
+    "commands": Kind("command", codes.UNDECLARED_COMMAND),
+    "projections": Kind("projection", codes.UNDECLARED_PROJECTION),
+    "queries": Kind("query", codes.UNDECLARED_QUERY),
+}
+
+
+@dataclass(slots=True)
+class Building:
+    """An application that is being built: what is declared, and all problems found.
+
+    `head` is the file's start.
+    """
+
+    head: Span
+    sections: Mapping[str, Section]
+    problems: Problems
+    types: NamedTypes
+    events: dict[str, EventType] = field(default_factory=dict)
+    aggregates: dict[str, Aggregate] = field(default_factory=dict)
+    commands: dict[str, Command] = field(default_factory=dict)
+    projections: dict[str, Projection] = field(default_factory=dict)
+    queries: dict[str, Query] = field(default_factory=dict)
+    broken: set[tuple[str, str]] = field(default_factory=set)
+    """Kind and name of what is declared but could not be read: naming it is no second error."""
+
+    handled: dict[str, set[str]] = field(default_factory=dict)
+    """Aggregate → the events that its `on` names."""
+
+    def declarations(self, kind: str) -> Iterator[tuple[Entry, MapNode]]:
+        """The declarations of a kind, `[kind.Name]` or nested in `[kind]`, that are maps with good names."""
+        one = KINDS[kind].one if kind in KINDS else "test"
+        section = self.sections.get(kind)
+        for entry in section.node if section is not None else ():
+            node = entry.node
+            if isinstance(node, ScalarNode) and node.value is None:
+                node = MapNode({}, entry.key_span)
+            if isinstance(node, MapNode):
+                # The names of tests are only ever shown.
+                if kind == "tests" or check_name(
+                    self.problems, entry, f"{_a(one)} {one}", column=kind == "projections"
+                ):
+                    yield entry, node
+                else:
+                    self.broken.add((kind, entry.key))
+            elif entry.key != DESCRIPTION.name:
+                self.broken.add((kind, entry.key))
+                wrong_type(self.problems, node, f"the {one} `{entry.key}`", "a map of its keys `{ … }`")
+
+    def find(self, kind: str, name: str, span: Span) -> Any:
+        """The declaration of a kind and name, or None with a problem noted.
+
+        A misspelled name is told once and then taken for the one that was meant.
+        """
+        known: Mapping[str, Any] = getattr(self, kind)
+        if name in known:
+            return known[name]
+        if (kind, name) in self.broken:
+            return None
+        one, code = KINDS[kind]
+        candidates = [*known, *(broken for k, broken in self.broken if k == kind)]
+        guess = nearest(name, candidates)
+        advice = f"declare it: `[{kind}.{name}]`"
+        if guess is not None:
+            advice = f"did you mean `{guess}`?"
+        elif listed := did_you_mean(name, candidates):
+            advice = f"{listed}; or {advice}"
+        self.problems.error(code, span, f"no {one} `{name}` is declared", help=advice)
+        return known.get(guess) if guess is not None else None
+
+
+def _a(word: str) -> str:
+    return "an" if word[0] in "aeiou" else "a"
+
+
+def suggest(word: str, known: Mapping[str, object] | list[str] | tuple[str, ...], owner: str) -> str:
+    """What to write in place of a name that `owner` does not have."""
+    names = list(known)
+    if not names:
+        return f"{owner} has none: declare it first, or remove this"
+    return did_you_mean(word, names) or f"name one that {owner} has, such as `{names[0]}`"

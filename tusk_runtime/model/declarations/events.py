@@ -1,0 +1,82 @@
+"""`[events.*]` and `[event_categories]`: what can happen."""
+
+from __future__ import annotations
+
+from tusk_runtime.language.diagnostics import nearest
+from tusk_runtime.language.document import ScalarNode
+from tusk_runtime.language.source import Span
+from tusk_runtime.model.application import EventType
+from tusk_runtime.model.codes import CATEGORY_UNDECLARED, SAME_NAME
+from tusk_runtime.model.context import Building
+from tusk_runtime.model.named_types import fields_of
+from tusk_runtime.model.reader import DESCRIPTION, Key, Reader, items_of, wrong_type
+from tusk_runtime.types import Record
+
+KEYS = (
+    DESCRIPTION,
+    Key("fields", "map of types", "The fields of the event's data."),
+    Key("category", "name", "The category of the event, as a line in `[event_categories]`."),
+    Key("kind", "`domain` or `integration`", "An integration event is a contract with others.", later=True),
+    Key("publish", "`true` or `false`", "`false` keeps the event inside.", later=True),
+    Key("subject", "expression", "Whose personal data the event holds.", later=True),
+    Key("version", "number", "The version of the event's fields.", later=True),
+    Key("upcast", "map", "How older versions become this one.", later=True),
+    Key("was", "name", "An older name of the event.", later=True),
+)
+HINT = "the fields of an event stand in `fields: { … }`"
+RESERVED = frozenset({"aggregate_id"})
+"""What stands beside the fields, and so is no field."""
+
+
+def read(b: Building) -> None:
+    """Read all events into `b.events`."""
+    categories = _categories(b)
+    for entry, node in b.declarations("events"):
+        reader = Reader(node, KEYS, f"the event `{entry.key}`", b.problems, entry.key_span, HINT)
+        record = fields_of(reader.map("fields"), entry.key, b.types, b.problems, reserved=RESERVED)
+        category, span = categories.pop(entry.key, ("", entry.key_span))
+        own = reader.text("category")
+        if own and category and own != category:
+            _two_categories(b, entry.key, (own, reader.value_span("category")), (category, span))
+        b.events[entry.key] = EventType(
+            entry.key, record, own or category or None, reader.text("description"), entry.key_span
+        )
+    declared = list(b.events)
+    for name, (category, span) in categories.items():
+        if ("events", name) in b.broken:
+            continue
+        guess = nearest(name, declared)
+        b.problems.warning(
+            CATEGORY_UNDECLARED,
+            span,
+            f"the event `{name}` of the category `{category}` is not declared: its data is taken as json",
+            help=f"did you mean `{guess}`?" if guess else f"declare it: `[events.{name}]`",
+        )
+        b.events[name] = EventType(name, Record(name, {}), category, "", span, declared=False)
+
+
+def _categories(b: Building) -> dict[str, tuple[str, Span]]:
+    """Event → its category and where that is said."""
+    found: dict[str, tuple[str, Span]] = {}
+    section = b.sections.get("event_categories")
+    for entry in section.node if section is not None else ():
+        if entry.key == DESCRIPTION.name:
+            continue
+        for item in items_of(entry.node):
+            if not (isinstance(item, ScalarNode) and isinstance(item.value, str)):
+                wrong_type(b.problems, item, f"the category `{entry.key}`", "a list of event names")
+                continue
+            before = found.setdefault(item.value, (entry.key, item.span))
+            if before[0] != entry.key:
+                _two_categories(b, item.value, (entry.key, item.span), before)
+    return found
+
+
+def _two_categories(b: Building, event: str, one: tuple[str, Span], other: tuple[str, Span]) -> None:
+    b.problems.error(
+        SAME_NAME,
+        one[1],
+        f"the event `{event}` is in two categories: `{one[0]}` and `{other[0]}`",
+        help="an event is in one category only: remove it from the other",
+        related=[(other[1], f"in `{other[0]}` here")],
+    )

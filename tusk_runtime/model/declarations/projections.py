@@ -1,0 +1,164 @@
+"""`[projections.*]`: tables that follow the log."""
+
+from __future__ import annotations
+
+import hashlib
+
+import orjson
+
+from tusk_runtime.language.document import Entry, ScalarNode
+from tusk_runtime.language.source import Span
+from tusk_runtime.model.application import EventType, Operation, Projection
+from tusk_runtime.model.codes import NO_KEY, UNDECLARED_COLUMN
+from tusk_runtime.model.context import Building, suggest
+from tusk_runtime.model.declarations.operations import Rows, read_operations
+from tusk_runtime.model.named_types import fields_of
+from tusk_runtime.model.reader import DESCRIPTION, Key, Reader, items_of, wrong_type
+from tusk_runtime.model.scopes import event_data
+from tusk_runtime.types import ABSENT, JSON, STRING, Record, Type
+
+KEYS = (
+    DESCRIPTION,
+    Key("key", "column, or list of columns", "The columns that tell the rows apart.", required=True),
+    Key("columns", "map of types", "The columns of a row.", required=True),
+    Key("index", "columns, or lists of them", "Indexes for queries; a list in the list is one over several."),
+    Key("mode", "`real_time`", "When events are applied."),
+    Key("on", "event → operations", 'What each event does to the rows; `"*"` is every event.'),
+)
+HINT = "the columns of a projection stand in `columns: { … }`"
+NO_KEYS = frozenset({"json", "list", "map", "record", "bytes"})
+"""The kinds of types that cannot tell rows apart."""
+
+
+def read(b: Building) -> None:
+    """Read all projections into `b.projections`."""
+    for entry, node in b.declarations("projections"):
+        reader = Reader(node, KEYS, f"the projection `{entry.key}`", b.problems, entry.key_span, HINT)
+        reader.choice("mode", "real_time", ["real_time"], ["batch", "inline"])
+        columns = fields_of(reader.map("columns"), "row", b.types, b.problems, column=True)
+        key = _key(reader, columns)
+        if not key:
+            b.broken.add(("projections", entry.key))
+            continue
+        ordered = {name: columns.fields[name] for name in (*key, *columns.fields)}
+        columns = Record("row", ordered)
+        on = _on(b, Rows(b, reader.what, columns, key, {}), reader)
+        plain = node.plain()
+        plain.pop("description", None)
+        events = [(name, b.events[name].category, repr(b.events[name].fields)) for name in sorted(on)]
+        ids = sorted((a.name, repr(a.id)) for a in b.aggregates.values() if not on.keys().isdisjoint(a.on))
+        b.projections[entry.key] = Projection(
+            entry.key,
+            key,
+            columns,
+            {name: None if field.default is ABSENT else field.default for name, field in ordered.items()},
+            _indexes(reader, columns),
+            on,
+            definition_hash(plain, repr(columns), events, ids),
+            reader.text("description"),
+            entry.key_span,
+        )
+
+
+def definition_hash(*parts: object) -> str:
+    """A hash over what a definition says: comments, spacing and the order of keys change nothing."""
+    text = orjson.dumps(parts, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS, default=str)
+    return hashlib.blake2b(text, digest_size=16).hexdigest()
+
+
+def _key(reader: Reader, columns: Record) -> tuple[str, ...]:
+    names = []
+    for node in reader.texts("key", "a column, or a list of columns"):
+        name = str(node.value)
+        field = columns.fields.get(name)
+        if field is None:
+            _unknown_column(reader, name, node.span, columns)
+            continue
+        names.append(name)
+        if field.type.optional or (field.type.kind in NO_KEYS and field.default is ABSENT):
+            what = "may be null" if field.type.optional else f"is of type {field.type}"
+            reader.problems.error(
+                NO_KEY,
+                node.span,
+                f"the column `{name}` {what}, and cannot be a key of {reader.what}",
+                help=f'declare it as a plain type without `?`, such as `{name}: "string"`',
+            )
+    return tuple(dict.fromkeys(names))
+
+
+def _indexes(reader: Reader, columns: Record) -> tuple[tuple[str, ...], ...]:
+    node = reader.node_of("index")
+    found = []
+    for item in () if node is None else items_of(node):
+        names = []
+        for part in items_of(item):
+            name = part.value if isinstance(part, ScalarNode) else None
+            if isinstance(name, str) and name in columns.fields:
+                names.append(name)
+            elif isinstance(name, str):
+                _unknown_column(reader, name, part.span, columns)
+            else:
+                wrong_type(reader.problems, part, f"`index` of {reader.what}", "columns, or lists of columns")
+        if names:
+            found.append(tuple(names))
+    return tuple(found)
+
+
+def _unknown_column(reader: Reader, name: str, span: Span, columns: Record) -> None:
+    reader.problems.error(
+        UNDECLARED_COLUMN,
+        span,
+        f"{reader.what} has no column `{name}`",
+        help=suggest(name, columns.fields, reader.what),
+    )
+
+
+def _on(b: Building, rows: Rows, reader: Reader) -> dict[str, tuple[Operation, ...]]:
+    found: dict[str, tuple[Operation, ...]] = {}
+    for entry in reader.map("on", "a map of events and what they do") or ():
+        if entry.key == "*":
+            operations = read_operations(rows, entry, JSON, STRING, raw=True)
+            names = list(b.events)
+        else:
+            event: EventType | None = b.find("events", entry.key, entry.key_span)
+            if event is None:
+                continue
+            data = event_data(event.fields, event.declared)
+            meant = Entry(event.name, entry.key_span, entry.node)
+            operations = read_operations(rows, meant, data, _id_of(b, event.name), raw=not event.declared)
+            names = [event.name]
+        for name in names:
+            found[name] = (*found.get(name, ()), *operations)
+    _check_one_aggregate(b, rows)
+    return found
+
+
+def _owners(b: Building, event: str) -> list[str]:
+    """The aggregates that an event belongs to: those that apply it."""
+    return [name for name in b.aggregates if event in b.handled.get(name, ())]
+
+
+def _id_of(b: Building, event: str) -> Type:
+    """The type of `event.aggregate_id`: that of the aggregates that apply the event, else a string."""
+    ids = [b.aggregates[name].id for name in _owners(b, event)]
+    return ids[0] if ids and all(id_ == ids[0] for id_ in ids) else STRING
+
+
+def _check_one_aggregate(b: Building, rows: Rows) -> None:
+    """Operations without a named key belong to one aggregate type."""
+    first: tuple[str, str] | None = None
+    for event, span in rows.implicit.items():
+        owners = list(b.aggregates) if event == "*" else _owners(b, event)
+        for owner in owners:
+            if first is None:
+                first = event, owner
+            elif owner != first[1]:
+                shown = "`*`" if event == "*" else f"`{event}`"
+                b.problems.error(
+                    NO_KEY,
+                    span,
+                    f"the rows of {rows.what} are those of `{first[1]}`, and {shown} belongs to `{owner}`",
+                    help=f"say which row is meant: name `{rows.key[0]}` in the map or in `where`",
+                    related=[(rows.implicit[first[0]], f"an event of `{first[1]}`")],
+                )
+                return

@@ -1,0 +1,133 @@
+"""`[types]`: names for types, and the fields that events, commands, states and rows are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+
+from tusk_runtime.language.diagnostics import Problems
+from tusk_runtime.language.document import Entry, ListNode, MapNode, Node, ScalarNode
+from tusk_runtime.model.codes import BAD_NAME, TYPE_CYCLE
+from tusk_runtime.model.names import TYPE_WORDS, check_name
+from tusk_runtime.model.reader import wrong_type
+from tusk_runtime.types import ABSENT, Field, Record, Type, parse_type
+from tusk_runtime.types import codes as type_codes
+
+BROKEN = Type("json")
+"""Stands for a type that could not be read: anything goes with it, so that nothing follows from it."""
+
+NO_TYPES: Mapping[str, Type] = {}
+
+
+class NamedTypes(Mapping[str, Type]):
+    """The `[types]` of a file, each read when it is first asked for, so that they may stand in any order."""
+
+    def __init__(self, section: MapNode | None, problems: Problems) -> None:
+        self._entries = section.entries if section is not None else {}
+        self._problems = problems
+        self._types: dict[str, Type] = {}
+        self._open: list[str] = []
+
+    def __getitem__(self, name: str) -> Type:
+        if name in self._types:
+            return self._types[name]
+        entry = self._entries[name]
+        if name in self._open:
+            loop = " → ".join([*self._open[self._open.index(name) :], name])
+            self._problems.error(
+                TYPE_CYCLE,
+                entry.key_span,
+                f"the type `{name}` contains itself: {loop}",
+                help="keep the id of the other in place of it, or make that field `json`",
+            )
+            return BROKEN
+        self._open.append(name)
+        try:
+            self._types[name] = type_ = self._read(entry)
+        finally:
+            self._open.pop()
+        return type_
+
+    def _read(self, entry: Entry) -> Type:
+        node = entry.node
+        if entry.key in TYPE_WORDS:
+            self._problems.error(
+                BAD_NAME,
+                entry.key_span,
+                f"`{entry.key}` cannot be the name of a type: it is a word of the types themselves",
+                help="give it another name, such as `Money` or `OrderLine`",
+            )
+            return BROKEN
+        if not check_name(self._problems, entry, "a type"):
+            return BROKEN
+        if isinstance(node, MapNode):
+            return Type("record", record=fields_of(node, entry.key, self, self._problems))
+        if not (isinstance(node, ScalarNode) and isinstance(node.value, str)):
+            wrong_type(
+                self._problems, node, f"the type `{entry.key}`", "a type in quotes, or a map of fields"
+            )
+            return BROKEN
+        found = parse_type(node, self, self._problems)
+        if found is None:
+            return BROKEN
+        if found.default is not ABSENT:
+            self._problems.error(
+                type_codes.DEFAULT,
+                node.span,
+                f"the type `{entry.key}` has a default, which only fields have",
+                help=f'take it out, and write it at the field: `field: "{entry.key} = …"`',
+            )
+        return found.type
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
+def fields_of(
+    node: MapNode | None,
+    owner: str,
+    named: Mapping[str, Type],
+    problems: Problems,
+    *,
+    reserved: Collection[str] = (),
+    column: bool = False,
+) -> Record:
+    """A record from a map of names and type texts; `reserved` names are refused.
+
+    A field whose type cannot be read takes anything.
+    """
+    fields: dict[str, Field] = {}
+    what = "column" if column else "field"
+    for entry in node or ():
+        name = entry.key
+        if name in reserved:
+            problems.error(
+                BAD_NAME,
+                entry.key_span,
+                f"`{name}` cannot be the name of a field: it stands beside the fields already",
+                help="remove it, or give it another name",
+            )
+        elif check_name(problems, entry, f"a {what}", column=column):
+            fields[name] = _field(name, entry.node, f"the {what} `{name}`", named, problems)
+    return Record(owner, fields)
+
+
+def _field(name: str, node: Node, what: str, named: Mapping[str, Type], problems: Problems) -> Field:
+    found = None
+    if isinstance(node, ScalarNode) and isinstance(node.value, str):
+        found = parse_type(node, named, problems)
+    elif isinstance(node, MapNode):
+        wrong_type(
+            problems,
+            node,
+            what,
+            "a type in quotes",
+            'declare the fields as `[types.X]`, and write `"X"` here',
+        )
+    elif isinstance(node, ListNode):
+        wrong_type(problems, node, what, "a type in quotes", 'for a list write `"list<string>"`')
+    else:
+        wrong_type(problems, node, what, "a type in quotes", 'write a type in quotes, such as `"string"`')
+    return Field(name, found.type, found.default) if found is not None else Field(name, BROKEN, None)

@@ -1,0 +1,122 @@
+"""The sections of settings: `[runtime]`, `[http]`, `[event_store]`, `[store_config]`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePath
+from typing import Literal, cast
+
+from tusk_runtime.language.document import MapNode, ScalarNode
+from tusk_runtime.model.application import Settings
+from tusk_runtime.model.codes import BAD_NAME, BAD_VALUE
+from tusk_runtime.model.context import Building
+from tusk_runtime.model.reader import DESCRIPTION, Key, Reader
+from tusk_runtime.types.values import show
+
+RUNTIME_KEYS = (
+    DESCRIPTION,
+    Key("name", "text", "The application's name; the file's where nothing is said."),
+    Key(
+        "version",
+        "text",
+        "The application's version, `meta.version` of its events; `1` where nothing is said.",
+    ),
+    Key("source", "text", "Where events come from, `meta.source`; the name where nothing is said."),
+    Key("timezone", "zone", "The zone of days and hours.", later=True),
+    Key("allow_python", "`true` or `false`", "Whether actions may call Python.", later=True),
+)
+HTTP_KEYS = (
+    DESCRIPTION,
+    Key("listen", "host:port", "Where the API and the page are served; `127.0.0.1:8080`."),
+    Key("body_limit", "size", "The largest body that is read; `1MiB`, at most 64MiB."),
+    Key("allow_hosts", "names", "The hosts that actions may call.", later=True),
+)
+EVENT_STORE_KEYS = (
+    DESCRIPTION,
+    Key("backend", "`sqlite` or `in_memory`", "Where events are kept; in memory they end with the process."),
+    Key("streaming", "`in_memory`", "How events travel."),
+    Key("caching", "`none`", "Whether states and recent events are cached."),
+)
+STORE_CONFIG_KEYS = (
+    DESCRIPTION,
+    Key("sqlite", "map", "The SQLite file."),
+    Key("postgresql", "map", "The PostgreSQL server.", later=True),
+    Key("kafka", "map", "The Kafka cluster.", later=True),
+    Key("redis", "map", "The Redis server.", later=True),
+)
+SQLITE_KEYS = (
+    DESCRIPTION,
+    Key("path", "path", "The file; `.tusk/NAME.db` beside the `.tsk` where nothing is said."),
+)
+LARGEST_BODY = 64 * 1024 * 1024
+_LISTEN = re.compile(r"(?:(?P<host>\[[0-9a-fA-F:.]+\]|[^:\[\]\s]+):)?(?P<port>\d{1,5})\Z", re.ASCII)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_. -]{0,99}\Z")
+
+
+def _section(b: Building, name: str, keys: tuple[Key, ...]) -> Reader:
+    section = b.sections.get(name)
+    if section is None:
+        return Reader(MapNode({}, b.head), (), f"[{name}]", b.problems, b.head)
+    return Reader(section.node, keys, f"[{name}]", b.problems, section.head)
+
+
+def read(b: Building, file: str) -> Settings:
+    """The settings of a file of this name."""
+    runtime = _section(b, "runtime", RUNTIME_KEYS)
+    name = _name(runtime) or PurePath(file).stem or "app"
+    store = _section(b, "event_store", EVENT_STORE_KEYS)
+    backend = store.choice("backend", "sqlite", ["sqlite", "in_memory"], ["postgresql"])
+    store.choice("streaming", "in_memory", ["in_memory"], ["kafka"])
+    store.choice("caching", "none", ["none"], ["in_memory", "redis"])
+    http = _section(b, "http", HTTP_KEYS)
+    host, port = _listen(http)
+    return Settings(
+        name=name,
+        version=runtime.text("version", "1"),
+        source=runtime.text("source") or name,
+        backend=cast(Literal["sqlite", "in_memory"], backend),
+        path=_path(b),
+        host=host,
+        port=port,
+        body_limit=http.size("body_limit", 1024 * 1024, LARGEST_BODY),
+    )
+
+
+def _path(b: Building) -> str | None:
+    config = _section(b, "store_config", STORE_CONFIG_KEYS)
+    sqlite = config.map("sqlite")
+    if sqlite is None:
+        return None
+    inner = Reader(sqlite, SQLITE_KEYS, "`sqlite` of [store_config]", b.problems, config.span_of("sqlite"))
+    return inner.text("path") or None
+
+
+def _name(runtime: Reader) -> str:
+    name = runtime.text("name")
+    if name and not _NAME.match(name):
+        runtime.problems.error(
+            BAD_NAME,
+            runtime.value_span("name"),
+            f"{show(name, 40)} cannot be the name of an application: files are named after it",
+            help="use letters, digits, `_`, `-`, `.` and spaces, at most 100",
+        )
+        return ""
+    return name
+
+
+def _listen(http: Reader) -> tuple[str, int]:
+    default = "127.0.0.1", 8080
+    node = http.node_of("listen")
+    if node is None:
+        return default
+    value = node.value if isinstance(node, ScalarNode) and not isinstance(node.value, bool) else None
+    match = _LISTEN.match(str(value)) if isinstance(value, str | int) else None
+    if match is None or int(match["port"]) > 65535:
+        http.problems.error(
+            BAD_VALUE,
+            node.span,
+            "`listen` of [http] is no address",
+            help='write a host and a port: `"127.0.0.1:8080"`',
+        )
+        return default
+    return (match["host"] or default[0]).strip("[]"), int(match["port"])

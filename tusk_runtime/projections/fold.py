@@ -1,0 +1,310 @@
+"""A page of events folded into rows in memory, so that each row is read and written once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import orjson
+
+from tusk_runtime.clock import to_datetime
+from tusk_runtime.errors import TuskError
+from tusk_runtime.events import id_text
+from tusk_runtime.expressions import Expression, explain
+from tusk_runtime.model.application import Application, Operation, Projection
+from tusk_runtime.projections.conditions import Predicate
+from tusk_runtime.store.protocol import Column, Row, TableSpec
+from tusk_runtime.types import Type, decoder, from_column, to_column
+
+Key = tuple[Any, ...]
+"""The encoded values of a row's key columns."""
+
+ROW = 1
+"""Where `row` stands among the arguments: data, row, event, now, meta, and beside a `for_each` item, loop."""
+
+
+class ProjectionFailed(TuskError):
+    """An event could not be applied. `position` is the event's."""
+
+    def __init__(self, position: int, error: Exception) -> None:
+        self.position = position
+        super().__init__(f"the event at position {position} could not be applied: {error}")
+
+
+class Call(NamedTuple):
+    """One operation on one event, for one element. `key` is None where `where` finds the rows."""
+
+    operation: CompiledOperation
+    arguments: list[Any]
+    identity: bytes
+    key: Key | None
+    position: int
+
+
+class RowCodec:
+    """Rows as dicts of run-time values ↔ rows as tuples of encoded values."""
+
+    def __init__(self, projection: Projection) -> None:
+        self._to = [(name, to_column(field.type)) for name, field in projection.columns.fields.items()]
+        self._from = [(name, from_column(field.type)) for name, field in projection.columns.fields.items()]
+        self._key = [(name, to_column(projection.columns.fields[name].type)) for name in projection.key]
+        self._key_width = len(projection.key)
+
+    def key_of(self, values: Mapping[str, Any]) -> Key:
+        """The encoded key of the given values. Decimals that are equal give the same key."""
+        key = []
+        for name, encode in self._key:
+            value = values[name]
+            if isinstance(value, Decimal):
+                value = Decimal(f"{value.normalize():f}")
+            key.append(value if encode is None or value is None else encode(value))
+        return tuple(key)
+
+    def key_of_row(self, row: Row) -> Key:
+        """The key of an encoded row: its first columns."""
+        return row[: self._key_width]
+
+    def encode(self, row: Mapping[str, Any]) -> Row:
+        """The row in the order of the table's columns, values encoded."""
+        return tuple(
+            [
+                value if (value := row[name]) is None or encode is None else encode(value)
+                for name, encode in self._to
+            ]
+        )
+
+    def decode(self, row: Row) -> dict[str, Any]:
+        """The row as run-time values."""
+        return {
+            name: value if value is None or decode is None else decode(value)
+            for (name, decode), value in zip(self._from, row, strict=True)
+        }
+
+
+class CompiledOperation:
+    """An operation, ready to be applied."""
+
+    def __init__(self, operation: Operation, projection: Projection, codec: RowCodec) -> None:
+        self.kind = operation.kind
+        self.where = operation.where
+        self.predicate = Predicate(operation.where, projection.columns) if operation.where else None
+        self._codec = codec
+        self._key = _function(operation.key)
+        self._values = _function(operation.values)
+        self._when = _function(operation.when)
+        self._for_each = _function(operation.for_each)
+        self._defaults = projection.defaults
+
+    def calls(self, arguments: list[Any], identity: bytes, position: int, found: list[Call]) -> None:
+        """Add the calls for one event."""
+        if self._for_each is None:
+            found.append(Call(self, arguments, identity, self._key_for(arguments, identity), position))
+            return
+        for index, item in enumerate(self._for_each(*arguments, identity), 1):
+            inner = [*arguments, item, {"index": index}]
+            found.append(Call(self, inner, identity, self._key_for(inner, identity), position))
+
+    def _key_for(self, arguments: list[Any], identity: bytes) -> Key | None:
+        return self._codec.key_of(self._key(*arguments, identity)) if self._key is not None else None
+
+    def wanted(self, call: Call) -> list[Any]:
+        """The values that the columns of `where` are compared with."""
+        return self.predicate.values(call.arguments, call.identity) if self.predicate is not None else []
+
+    def change(
+        self, call: Call, row: dict[str, Any] | None, wanted: Sequence[Any]
+    ) -> tuple[bool, dict[str, Any] | None]:
+        """Whether the operation takes place, and the row after it (None: there is none)."""
+        if row is None and self.kind in ("update", "delete"):
+            return False, None
+        if row is not None and self.predicate is not None and not self.predicate.holds(row, wanted):
+            return False, row
+        arguments = [*call.arguments]
+        before = row
+        if before is None:
+            before = {**self._defaults, **self._key(*arguments, call.identity)} if self._key else {}
+        arguments[ROW] = before
+        if self._when is not None and not self._when(*arguments, call.identity):
+            return False, row
+        if self.kind == "delete":
+            return True, None
+        if self.kind == "insert" and row is not None:
+            raise TuskError(
+                f"insert: a row with the key {call.key} is there already; `upsert` would change it"
+            )
+        if self._values is None:
+            return True, before
+        return True, {**before, **self._values(*arguments, call.identity)}
+
+
+class Folder:
+    """A projection compiled: which events it reads, which parts of them, and how they change rows."""
+
+    def __init__(self, projection: Projection, application: Application) -> None:
+        self.projection = projection
+        self.codec = RowCodec(projection)
+        self.table = table_of(projection)
+        self.types = list(projection.on)
+        self._categories = [application.events[name].category for name in self.types]
+        self._handlers = [self._handler(name, application) for name in self.types]
+        roots = {
+            path[0]
+            for operations in projection.on.values()
+            for operation in operations
+            for expression in _expressions(operation)
+            for path in expression.reads
+        }
+        self._needs_event, self._needs_now, self._needs_meta = (
+            name in roots for name in ("event", "now", "meta")
+        )
+        fields = ["data", "event_id"]
+        if self._needs_event:
+            fields += ["type", "aggregate_id", "aggregate_type", "version"]
+        if self._needs_event or self._needs_now:
+            fields.append("timestamp")
+        if self._needs_meta:
+            fields += ["metadata", "command_id", "correlation_id"]
+        self.fields = tuple(fields)
+        # A scanned tuple begins with the position and the index of the type.
+        self._at = {name: index for index, name in enumerate(fields, 2)}
+
+    def _handler(
+        self, name: str, application: Application
+    ) -> tuple[Callable[[Any], Any] | None, list[CompiledOperation], list[CompiledOperation]]:
+        """How the data of an event is decoded, the operations on it, and those that take it as stored."""
+        event = application.events[name]
+        operations = self.projection.on[name]
+        compiled = [(o.raw, CompiledOperation(o, self.projection, self.codec)) for o in operations]
+        decode = decoder(Type("record", record=event.fields)) if event.declared else None
+        return decode, [c for raw, c in compiled if not raw], [c for raw, c in compiled if raw]
+
+    def calls(self, page: Sequence[tuple[Any, ...]]) -> list[Call]:
+        """All operations of a page of scanned events, in order. Raises ProjectionFailed."""
+        found: list[Call] = []
+        data_at, id_at = self._at["data"], self._at["event_id"]
+        for event in page:
+            decode, typed, as_stored = self._handlers[event[1]]
+            try:
+                data = orjson.loads(event[data_at])
+                context = self._context(event)
+                for operation in as_stored:
+                    operation.calls([data, None, *context], event[id_at], event[0], found)
+                if typed:
+                    arguments = [data if decode is None else decode(data), None, *context]
+                    for operation in typed:
+                        operation.calls(arguments, event[id_at], event[0], found)
+            except Exception as error:
+                raise ProjectionFailed(event[0], explain(error)) from error
+        return found
+
+    def _context(self, event: tuple[Any, ...]) -> tuple[Any, Any, Any]:
+        """The values of event, now and meta, as far as any expression reads them."""
+        at = self._at
+        envelope = now = meta = None
+        if self._needs_event or self._needs_now:
+            now = to_datetime(event[at["timestamp"]])
+        if self._needs_event:
+            envelope = {
+                "event_id": id_text(event[at["event_id"]]),
+                "event_type": event[at["type"]],
+                "aggregate_id": event[at["aggregate_id"]],
+                "aggregate_type": event[at["aggregate_type"]],
+                "version": event[at["version"]],
+                "timestamp": now,
+                "position": event[0],
+                "category": self._categories[event[1]],
+            }
+        if self._needs_meta:
+            meta = {
+                **EMPTY_META,
+                **orjson.loads(event[at["metadata"]]),
+                "command_id": id_text(event[at["command_id"]]),
+                "correlation_id": id_text(event[at["correlation_id"]]),
+            }
+        return envelope, now, meta
+
+
+EMPTY_META: Mapping[str, Any] = {
+    "user_id": None,
+    "roles": [],
+    "tenant_id": None,
+    "causation_id": None,
+    "saga_id": None,
+    "source": None,
+    "version": None,
+}
+
+
+class Overlay:
+    """The rows that a page touches: as the table has them, and as the page leaves them."""
+
+    def __init__(self, codec: RowCodec) -> None:
+        self._codec = codec
+        self._rows: dict[Key, dict[str, Any] | None] = {}
+        self._dirty: dict[Key, None] = {}
+
+    def missing(self, calls: Sequence[Call]) -> list[Key]:
+        """The keys that must be fetched before these calls can be applied."""
+        rows = self._rows
+        return list(
+            dict.fromkeys([call.key for call in calls if call.key is not None and call.key not in rows])
+        )
+
+    def add(self, asked: Sequence[Key], stored: Sequence[Row]) -> None:
+        """Take over what the table holds for keys that were asked for."""
+        for key in asked:
+            self._rows.setdefault(key, None)
+        for row in stored:
+            self._rows[self._codec.key_of_row(row)] = self._codec.decode(row)
+
+    def add_found(self, stored: Sequence[Row]) -> None:
+        """Take over rows that a scan found; those known already are newer here."""
+        for row in stored:
+            key = self._codec.key_of_row(row)
+            if key not in self._rows:
+                self._rows[key] = self._codec.decode(row)
+
+    def apply(self, call: Call) -> None:
+        """Apply an operation to its row, or to all rows that its `where` fits. Raises ProjectionFailed."""
+        rows = self._rows
+        keys = [call.key] if call.key is not None else [key for key, row in rows.items() if row is not None]
+        try:
+            wanted = call.operation.wanted(call)
+            for key in keys:
+                changed, row = call.operation.change(call, rows[key], wanted)
+                if changed:
+                    rows[key] = row
+                    self._dirty[key] = None
+        except Exception as error:
+            raise ProjectionFailed(call.position, explain(error)) from error
+
+    def writes(self) -> tuple[list[Row], list[Key]]:
+        """The rows to upsert and the keys to delete."""
+        upserts, deletes = [], []
+        for key in self._dirty:
+            row = self._rows[key]
+            if row is None:
+                deletes.append(key)
+            else:
+                upserts.append(self._codec.encode(row))
+        return upserts, deletes
+
+
+def table_of(projection: Projection) -> TableSpec:
+    """The table that a projection keeps: the key's columns first."""
+    columns = [
+        Column(name, field.type.kind, field.type.optional)
+        for name, field in projection.columns.fields.items()
+    ]
+    return TableSpec(projection.table, columns, projection.key, projection.indexes)
+
+
+def _function(expression: Expression | None) -> Callable[..., Any] | None:
+    return expression.function if expression is not None else None
+
+
+def _expressions(operation: Operation) -> list[Expression]:
+    found = [operation.key, operation.values, operation.when, operation.for_each]
+    found += [condition.value for condition in operation.where]
+    return [expression for expression in found if expression is not None]

@@ -1,0 +1,1 @@
+"""An application that runs: its parts, their start and stop, and how an edit reaches them."""

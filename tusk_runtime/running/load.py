@@ -1,0 +1,42 @@
+"""A file → an Application: the one way that `check`, `run`, `test` and reload share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from tusk_runtime.errors import InvalidConfiguration
+from tusk_runtime.language.diagnostics import Diagnostic, Problems
+from tusk_runtime.language.load import load_file
+from tusk_runtime.model.application import Application
+from tusk_runtime.model.build import build
+
+
+class Loaded(NamedTuple):
+    """What became of a file: an application unless something is wrong, and everything that was found."""
+
+    application: Application | None
+    diagnostics: Sequence[Diagnostic]
+
+
+def load(path: Path, environment: Mapping[str, str]) -> Loaded:
+    """Read, resolve, build and check a file. Never raises for what the file says."""
+    problems = Problems()
+    try:
+        document = load_file(path, environment, problems)
+        if document is None:
+            return Loaded(None, problems.sorted())
+        # What could be read is checked all the same, so that every problem is told in one go.
+        application = build(document, path.name, problems)
+    except InvalidConfiguration as error:
+        return Loaded(None, error.diagnostics)
+    return Loaded(application, application.warnings)
+
+
+def load_or_raise(path: Path, environment: Mapping[str, str]) -> Application:
+    """The application of a file. Raises InvalidConfiguration."""
+    loaded = load(path, environment)
+    if loaded.application is None:
+        raise InvalidConfiguration(loaded.diagnostics)
+    return loaded.application

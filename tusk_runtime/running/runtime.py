@@ -1,0 +1,292 @@
+"""Runtime: an application that runs on an open store, and follows the edits of its file."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from tusk_runtime.aggregates.bus import CommandBus
+from tusk_runtime.aggregates.decide import meta_of
+from tusk_runtime.clock import Clock, SystemClock, to_datetime
+from tusk_runtime.errors import Invalid, NotFound, StoreUnavailable, Unavailable, UnknownName
+from tusk_runtime.events import Caller, Cause, StoredEvent, new_id
+from tusk_runtime.language.diagnostics import did_you_mean
+from tusk_runtime.model.application import Application
+from tusk_runtime.running.backends import needs_restart
+from tusk_runtime.running.reads import ReadSide
+from tusk_runtime.running.service import (
+    AggregateAnswer,
+    CommandAnswer,
+    PartStatus,
+    QueryAnswer,
+    Status,
+)
+from tusk_runtime.store.protocol import Store, StreamId
+
+LIVE_PAGE = 200
+HEARTBEAT = 5.0
+WAIT_SECONDS = 5.0
+DRAIN_SECONDS = 10.0
+
+log = logging.getLogger("tusk.runtime")
+
+
+class Runtime:
+    """Implements Service. `start` opens what is given closed; `stop` closes it."""
+
+    def __init__(self, application: Application, store: Store, clock: Clock | None = None) -> None:
+        self._store = store
+        self._clock = clock or SystemClock()
+        self._bus = CommandBus(store.events, application, self._clock)
+        self._reads = ReadSide(application, store)
+        self._changing = asyncio.Lock()
+        self._application = application
+        self._started_at = 0
+        self._running = False
+        self.generation = 1
+        self.rejected = ""
+        self.reloading = ""
+
+    @property
+    def application(self) -> Application:
+        """The application that is live now; another object after a reload."""
+        return self._application
+
+    async def start(self) -> None:
+        """Open the store, start the projections, then take commands. Raises StartFailed."""
+        async with contextlib.AsyncExitStack() as undo:
+            await self._store.open()
+            undo.push_async_callback(self._store.close)
+            await self._reads.open()
+            undo.push_async_callback(self._reads.stop)
+            await self._reads.drop_unused_tables()
+            await self._bus.start()
+            self._started_at = self._clock.now()
+            self._running = True
+            undo.pop_all()
+
+    async def stop(self) -> None:
+        """Answer what was taken, stop the projections, close the store: in this order."""
+        if not self._running:
+            return
+        self._running = False
+        async with self._changing:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(DRAIN_SECONDS):
+                    await self._bus.stop()
+            await self._reads.stop()
+            await self._store.close()
+
+    async def execute(
+        self,
+        command: str,
+        fields: Mapping[str, Any] | bytes,
+        *,
+        aggregate_id: str | None = None,
+        command_id: bytes | None = None,
+        caller: Caller,
+        internal: bool = False,
+    ) -> CommandAnswer:
+        """Run a command; see Service. `internal` opens the commands that have no endpoint."""
+        if isinstance(fields, bytes):
+            fields = _object(fields)
+        if "aggregate_id" in fields:
+            fields = dict(fields)
+            given = fields.pop("aggregate_id")
+            if aggregate_id is None and given is not None:
+                if isinstance(given, bool) or not isinstance(given, str | int):
+                    raise Invalid(
+                        "`aggregate_id` is no id",
+                        errors=[{"field": "aggregate_id", "message": "write it as text"}],
+                    )
+                aggregate_id = str(given)
+        declared = self._application.commands.get(command)
+        if declared is not None and declared.internal and not internal:
+            public = [name for name, c in self._application.commands.items() if not c.internal]
+            raise UnknownName(f"there is no command `{command}`", help=did_you_mean(command, public))
+        recorded, types, repeated = await self._bus.execute(
+            command, fields, aggregate_id=aggregate_id, command_id=command_id, caller=caller
+        )
+        return CommandAnswer(recorded, types, repeated)
+
+    async def query(
+        self,
+        name: str,
+        params: Mapping[str, Any],
+        *,
+        caller: Caller,
+        wait_for: int | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
+    ) -> QueryAnswer:
+        """Run a query; see Service."""
+        handler, runner = self._reads.query(name)
+        if wait_for is not None:
+            head = await self._store.events.head()
+            if wait_for > head:
+                raise Invalid(
+                    f"position {wait_for} is beyond the log's head at {head}",
+                    errors=[
+                        {"field": "X-Wait-For-Position", "message": "take the position of a command's answer"}
+                    ],
+                )
+            if not await runner.wait_for(wait_for, WAIT_SECONDS):
+                raise Unavailable(
+                    f"`{runner.name}` is at {runner.position} and has not reached {wait_for} yet"
+                )
+        position = runner.position
+        identity = new_id()
+        settings = self._application.settings
+        answer = await handler.ask(
+            self._store.read_models,
+            params,
+            now=to_datetime(self._clock.now()),
+            meta=meta_of(caller, Cause(), identity, settings.source, settings.version),
+            identity=identity,
+            cursor=cursor,
+            limit=limit,
+        )
+        return QueryAnswer(answer.rows, position, answer.next_cursor, answer.total)
+
+    async def aggregate(
+        self, aggregate_type: str, aggregate_id: str, *, version: int | None = None, at: int | None = None
+    ) -> AggregateAnswer:
+        """The state of an aggregate; see Service."""
+        declared = self._application.aggregates.get(aggregate_type)
+        if declared is None:
+            known = self._application.aggregates
+            raise UnknownName(
+                f"there is no aggregate `{aggregate_type}`", help=did_you_mean(aggregate_type, known)
+            )
+        if declared.id.kind == "uuid":
+            aggregate_id = aggregate_id.lower()
+        events = await self._store.events.read_stream(
+            StreamId(aggregate_type, aggregate_id), until_version=version, until=at
+        )
+        if not events:
+            raise NotFound(f"there is no {aggregate_type} {aggregate_id}" + (" at that time" if at else ""))
+        state = self._bus.fold(aggregate_type, events)
+        return AggregateAnswer(aggregate_type, aggregate_id, state.version, events[-1].position, state.values)
+
+    async def events(
+        self,
+        *,
+        after: int = 0,
+        limit: int = 100,
+        types: Collection[str] | None = None,
+        aggregate_id: str | None = None,
+        correlation_id: bytes | None = None,
+        backwards: bool = False,
+    ) -> Sequence[StoredEvent]:
+        """A page of the log; see Service."""
+        self._check_running()
+        for name in types or ():
+            if name not in self._application.events:
+                raise UnknownName(
+                    f"there is no event `{name}`", help=did_you_mean(name, self._application.events)
+                )
+        return await self._store.events.read(
+            after,
+            limit,
+            types=types,
+            aggregate_id=aggregate_id,
+            correlation_id=correlation_id,
+            backwards=backwards,
+        )
+
+    async def live(self, after: int | None = None) -> AsyncIterator[Sequence[StoredEvent]]:
+        """Events as they are committed; see Service."""
+        position = after if after is not None else await self._store.events.head()
+        while self._running:
+            page = await self._store.events.read(position, LIVE_PAGE)
+            if page:
+                position = page[-1].position
+                yield page
+            else:
+                await self._store.events.wait_beyond(position, HEARTBEAT)
+                if await self._store.events.head() <= position:
+                    yield ()
+
+    async def status(self) -> Status:
+        """What runs, how far it is, and what is wrong."""
+        try:
+            head = await self._store.events.head() if self._running else 0
+        except StoreUnavailable:
+            head = 0
+        bus = PartStatus(
+            "commands",
+            "command bus",
+            "failed" if self._bus.error else "running" if self._running else "stopped",
+            head,
+            0,
+            self._bus.error,
+            f"{self._bus.accepted} accepted, {self._bus.refused} refused",
+        )
+        return Status(
+            self._application.name,
+            self._application.version,
+            self._store.description,
+            head,
+            self.generation,
+            self._started_at,
+            [bus, *self._reads.status(head)],
+            self.rejected,
+            self.reloading,
+            {"accepted": self._bus.accepted, "refused": self._bus.refused},
+        )
+
+    async def settle(self) -> None:
+        """Wait until every projection has taken in the whole log, or has failed."""
+        head = await self._store.events.head()
+        for runner in self._reads.runners.values():
+            await runner.wait_for(head, WAIT_SECONDS)
+
+    async def apply(self, application: Application) -> None:
+        """Make another application live: all of it, or nothing.
+
+        What changed in the read side is built beside and caught up first, while the old one serves. Then
+        commands and queries change over between two groups of commands. Raises Unavailable, with the old
+        application untouched, if the new one cannot be built; a cancelled call leaves the old one too.
+        """
+        restart = needs_restart(self._application.settings, application.settings)
+        if restart:
+            raise Unavailable(f"{', '.join(restart)} cannot change while the application runs: restart it")
+        async with self._changing:
+            self._check_running()
+            candidate = ReadSide(application, self._store, self._reads)
+            try:
+                self.reloading = ", ".join(runner.name for runner in candidate.fresh)
+                await candidate.open()
+                await candidate.caught_up()
+            except BaseException:
+                await candidate.abandon()
+                raise
+            finally:
+                self.reloading = ""
+            await self._bus.swap(application)
+            before, self._reads = self._reads, candidate
+            self._application = application
+            self.generation += 1
+            await before.retire(candidate)
+
+    def _check_running(self) -> None:
+        if not self._running:
+            raise Unavailable("the runtime is stopping")
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    """The JSON object of a body. Raises Invalid; a reader of HTTP may refuse broken JSON before."""
+    try:
+        found = orjson.loads(body) if body.strip() else {}
+    except orjson.JSONDecodeError as error:
+        raise Invalid(
+            f"the body is no JSON: {error.msg} at line {error.lineno}, column {error.colno}", errors=[]
+        ) from None
+    if not isinstance(found, dict):
+        raise Invalid("the body is no JSON object", errors=[{"field": "", "message": "write { … }"}])
+    return found

@@ -1,0 +1,1 @@
+"""Where events, the ledger of commands and read models are kept."""

@@ -1,0 +1,236 @@
+"""The store in a SQLite file: for one process, durable, with nothing to install."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from time import monotonic
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import apsw
+
+from tusk_runtime.errors import StartFailed
+from tusk_runtime.events import StoredEvent
+from tusk_runtime.store import read_tables
+from tusk_runtime.store.protocol import Checkpoint, Decision, Recorded, Row, StreamId, TableSpec
+from tusk_runtime.store.sqlite.appending import Appender
+from tusk_runtime.store.sqlite.files import ProcessLock, connect_reader, connect_writer, prepare
+from tusk_runtime.store.sqlite.lanes import Lane, hurry_switches
+from tusk_runtime.store.sqlite.reading import Reader
+from tusk_runtime.store.waiting import Head
+
+__all__ = ["SqliteStore"]
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+QUERY_THREADS = 2
+LOG_THREADS = 2
+
+
+class SqliteStore:
+    """A log, its ledger and the read models in one SQLite database that one process has open at a time.
+
+    One thread writes. Those who read have threads of their own, in lanes, so that a slow query of a user
+    does not hold up the commands: one lane for what commands need, one for followers of the log, and one
+    for the read models.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        """Name a database; nothing is touched before `open`."""
+        self._given = Path(path)
+        self._path = self._given.resolve()
+        self._lock = ProcessLock(self._path)
+        self._head = Head()
+        self._writer = _Writer(self._path, self._head)
+        reader = partial(connect_reader, self._path)
+        self._lanes = {
+            "commands": Lane("commands", reader),
+            "log": Lane("log", reader, LOG_THREADS),
+            "queries": Lane("queries", reader, QUERY_THREADS),
+        }
+        self.events = SqliteEvents(self._writer, self._lanes["commands"], self._lanes["log"], self._head)
+        self.read_models = SqliteReadModels(self._writer, self._lanes["queries"])
+
+    @property
+    def description(self) -> str:
+        """What and where it is: `sqlite .tusk/shop.db`."""
+        return f"sqlite {self._given}"
+
+    async def open(self) -> None:
+        """Take the file for this process, and make or check its schema. Raises StartFailed."""
+        try:
+            prepare(self._path)
+            self._lock.acquire()
+        except OSError as error:
+            raise StartFailed(f"`{self._path}` cannot be opened: {error.strerror}") from error
+        hurry_switches()
+        try:
+            await self._writer.open()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Finish what is being written, and let go of the file. A store cannot be opened again."""
+        self._head.close()
+        for lane in self._lanes.values():
+            await lane.close()
+        # Last, so that its connection folds the write-ahead log into the database.
+        await self._writer.close()
+        self._lock.release()
+
+
+class _Writer:
+    """The thread that writes, for events and read models alike."""
+
+    def __init__(self, path: Path, head: Head) -> None:
+        self._lane = Lane("writer", partial(connect_writer, path))
+        self._appender = Appender()
+        self._head = head
+
+    async def open(self) -> None:
+        await self._lane.run(self._open)
+
+    async def close(self) -> None:
+        await self._lane.close()
+
+    async def append(self, batch: Sequence[Decision]) -> list[Recorded]:
+        return await self._lane.run(self._append, batch)
+
+    async def run(
+        self, work: Callable[Concatenate[apsw.Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Do something that may be lost with the power, since it can be computed again."""
+        return await self._lane.run(self._relaxed, lambda connection: work(connection, *args, **kwargs))
+
+    def _open(self, connection: apsw.Connection) -> None:
+        self._appender.refresh(connection)
+        self._head.advance(self._appender.head)
+
+    def _append(self, connection: apsw.Connection, batch: Sequence[Decision]) -> list[Recorded]:
+        answers = self._appender.append(connection, batch)
+        if self._appender.head != self._head.position:
+            self._head.advance(self._appender.head)
+        return answers
+
+    def _relaxed(self, connection: apsw.Connection, work: Callable[[apsw.Connection], T]) -> T:
+        self._appender.refresh(connection)
+        self._appender.set_durable(connection, False)
+        return work(connection)
+
+
+class SqliteEvents:
+    """The log and the ledger; the contract is `EventStore`."""
+
+    def __init__(self, writer: _Writer, commands: Lane, log: Lane, head: Head) -> None:
+        self._writer = writer
+        self._commands = commands
+        self._log = log
+        self._head = head
+        self._reader = Reader()
+
+    async def append(self, batch: Sequence[Decision]) -> Sequence[Recorded]:
+        """Write all decisions in one transaction, durable when this returns."""
+        return await self._writer.append(batch)
+
+    async def recorded(self, command_ids: Collection[bytes]) -> Mapping[bytes, Recorded]:
+        """The ledger rows of those of the commands that have one."""
+        return await self._commands.run(self._reader.recorded, command_ids)
+
+    async def read_streams(
+        self, streams: Collection[StreamId], after_version: int = 0
+    ) -> Mapping[StreamId, Sequence[StoredEvent]]:
+        """All events of each of the aggregates behind a version, in order."""
+        return await self._commands.run(self._reader.streams, streams, after_version)
+
+    async def read_stream(
+        self,
+        stream: StreamId,
+        *,
+        after_version: int = 0,
+        until_version: int | None = None,
+        until: int | None = None,
+        limit: int | None = None,
+    ) -> Sequence[StoredEvent]:
+        """Events of one aggregate, in order, up to a version or a time (µs), both included."""
+        return await self._commands.run(
+            self._reader.stream, stream, after_version, until_version, until, limit
+        )
+
+    async def read(
+        self,
+        after: int = 0,
+        limit: int = 1000,
+        *,
+        types: Collection[str] | None = None,
+        aggregate_id: str | None = None,
+        correlation_id: bytes | None = None,
+        backwards: bool = False,
+    ) -> Sequence[StoredEvent]:
+        """At most `limit` events behind a position (before it, if backwards)."""
+        return await self._log.run(
+            self._reader.log, after, limit, types, aggregate_id, correlation_id, backwards
+        )
+
+    async def scan(
+        self, after: int, limit: int, *, types: Sequence[str] | None, fields: Sequence[str]
+    ) -> Sequence[tuple[Any, ...]]:
+        """At most `limit` events behind a position as bare tuples."""
+        return await self._log.run(self._reader.scan, after, limit, types, fields)
+
+    async def head(self) -> int:
+        """The position of the newest event, 0 for an empty store."""
+        return self._head.position
+
+    async def count(self, after: int, types: Collection[str] | None = None) -> int:
+        """How many events stand behind a position."""
+        if types is None:
+            return max(0, self._head.position - max(0, after))  # positions have no holes here
+        return await self._log.run(self._reader.count, after, types)
+
+    async def wait_beyond(self, position: int, timeout: float) -> int:  # noqa: ASYNC109 - the contract
+        """Wait until the head is beyond a position, or for `timeout` seconds. Returns the head."""
+        return await self._head.wait_beyond(position, timeout)
+
+
+class SqliteReadModels:
+    """The tables of read models; the contract is `ReadModels`."""
+
+    def __init__(self, writer: _Writer, queries: Lane) -> None:
+        self._writer = writer
+        self._queries = queries
+
+    async def create(self, table: TableSpec, checkpoint: Checkpoint) -> int:
+        """Make the table and its checkpoint unless they are there. Returns the checkpoint's position."""
+        return await self._writer.run(read_tables.create, table, checkpoint)
+
+    async def drop(self, table: str) -> None:
+        """Remove a table and its checkpoint, if they are there."""
+        await self._writer.run(read_tables.drop, table)
+
+    async def tables(self) -> Mapping[str, Checkpoint]:
+        """All read-model tables with their checkpoints."""
+        return await self._queries.run(read_tables.tables)
+
+    async def fetch(self, table: TableSpec, keys: Sequence[Row]) -> Sequence[Row]:
+        """The rows with these keys, those that exist."""
+        return await self._queries.run(read_tables.fetch, table, keys)
+
+    async def write(
+        self,
+        table: TableSpec,
+        upserts: Sequence[Row],
+        deletes: Sequence[Row],
+        *,
+        expected: int,
+        position: int,
+    ) -> None:
+        """Remove keys, write rows, and move the checkpoint, all or nothing."""
+        await self._writer.run(read_tables.write, table, upserts, deletes, expected, position)
+
+    async def select(self, sql: str, parameters: Sequence[Any], *, timeout: float) -> Sequence[Row]:  # noqa: ASYNC109
+        """Run a read-only statement. Raises Unavailable past `timeout` seconds."""
+        deadline = monotonic() + timeout
+        return await self._queries.run(read_tables.select, sql, parameters, deadline, timeout)

@@ -1,0 +1,401 @@
+"""Reads the text of a type, such as `list<OrderLine>(min=1)?`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
+
+from tusk_runtime.language.diagnostics import Code, Problems, did_you_mean, nearest
+from tusk_runtime.language.document import ScalarNode
+from tusk_runtime.language.grammar import grammar_folder
+from tusk_runtime.types import codes
+from tusk_runtime.types.constraints import LENGTHS
+from tusk_runtime.types.kinds import ABSENT, MAX_DIGITS, Name, Type
+from tusk_runtime.types.patterns import compile_pattern
+from tusk_runtime.types.reading import Reader, read_value
+from tusk_runtime.types.values import show
+
+if TYPE_CHECKING:
+    from lark import Lark, Token
+
+
+_Tree = Any
+"""A tree of Lark, whose children are trees and tokens."""
+
+
+class TypeText(NamedTuple):
+    """What a type text says: the type, and the default as a run-time value (ABSENT if there is none)."""
+
+    type: Type
+    default: Any = ABSENT
+
+
+BUILT_IN: Mapping[str, Type] = {
+    name: Type(name) for name in get_args(Name) if name not in ("record", "null", "list", "map", "enum")
+}
+"""The types that are a word of their own."""
+
+CONSTRAINTS: Mapping[str, tuple[str, ...]] = {
+    "string": ("min", "max", "pattern"),
+    "email": ("min", "max", "pattern"),
+    "url": ("min", "max", "pattern"),
+    "uuid": ("min", "max", "pattern"),
+    "integer": ("min", "max"),
+    "number": ("min", "max"),
+    "decimal": ("min", "max", "places"),
+    "datetime": ("min", "max"),
+    "date": ("min", "max"),
+    "duration": ("min", "max"),
+    "bytes": ("min", "max"),
+    "list": ("min", "max", "unique"),
+    "map": ("min", "max", "unique"),
+}
+"""The constraints of each kind; a kind that is not here has none."""
+
+MAX_TEXT = 4096
+MAX_DEPTH = 32
+MAX_SIZE = 10_000
+
+_OTHER_NAMES = {
+    "int": "integer", "long": "integer", "bigint": "integer", "int64": "integer", "float": "number",
+    "double": "number", "real": "number", "text": "string", "str": "string", "varchar": "string",
+    "char": "string", "bool": "boolean", "money": "decimal", "numeric": "decimal", "bigdecimal": "decimal",
+    "timestamp": "datetime", "time": "datetime", "timestamptz": "datetime", "interval": "duration",
+    "array": "list", "set": "list", "dict": "map", "object": "map", "hash": "map", "any": "json",
+    "jsonb": "json", "guid": "uuid", "uri": "url", "blob": "bytes", "binary": "bytes", "mail": "email",
+}  # fmt: skip
+"""What the types are called elsewhere."""
+
+_WORD = re.compile(r"\s*([A-Za-z_]\w*)(\?)?\s*", re.ASCII)
+_CACHE: dict[str, TypeText] = {}
+
+
+def parse_type(node: ScalarNode, named: Mapping[str, Type], problems: Problems) -> TypeText | None:
+    """The type that a text stands for, or None with a problem noted.
+
+    `named` are the types that the file declares. They may not have the names of built-in ones.
+    """
+    text = node.value
+    if not isinstance(text, str):
+        problems.error(
+            codes.SYNTAX,
+            node.span,
+            f"a type is a text, not {show(text)}",
+            help='write the name of a type, such as `"integer"`',
+        )
+        return None
+    if (known := _CACHE.get(text)) is not None:
+        return known
+    if (match := _WORD.fullmatch(text)) and (found := BUILT_IN.get(match[1]) or named.get(match[1])):
+        if match[1] not in BUILT_IN and not _size_allowed(found, node, problems):
+            return None
+        result = TypeText(found.or_null() if match[2] else found)
+        if match[1] in BUILT_IN:
+            _CACHE[text] = result
+        return result
+    reader = _TypeReader(node, text, named, problems)
+    parsed = reader.parse()
+    if parsed is not None and not reader.used_named and len(_CACHE) < 4096:
+        _CACHE[text] = parsed
+    return parsed
+
+
+class _Wrong(Exception):
+    """A problem has been noted; there is no type."""
+
+
+class _TypeReader:
+    """Turns one text into a type; one instance per text."""
+
+    def __init__(self, node: ScalarNode, text: str, named: Mapping[str, Type], problems: Problems) -> None:
+        self.used_named = False
+        self._node = node
+        self._text = text
+        self._named = named
+        self._problems = problems
+
+    def parse(self) -> TypeText | None:
+        try:
+            tree = self._tree()
+            parts: dict[str, Any] = {child.data: child for child in tree.children}
+            type_ = self._type(parts["type"], 0)
+            if (mark := parts.get("mark")) is not None:
+                self._mark(mark)
+                type_ = replace(type_, pii=True)
+            if not _size_allowed(type_, self._node, self._problems):
+                return None
+            default = next((c for c in tree.children if c.data.endswith("default")), None)
+            return TypeText(type_, ABSENT if default is None else self._default(type_, default))
+        except _Wrong:
+            return None
+
+    def _tree(self) -> _Tree:
+        from lark.exceptions import UnexpectedCharacters, UnexpectedInput
+
+        at: int
+        if len(self._text) > MAX_TEXT:
+            raise self._wrong(
+                codes.NESTING, 0, len(self._text), f"a type text of more than {MAX_TEXT} characters"
+            )
+        if self._text.count("<") > MAX_DEPTH:
+            raise self._wrong(codes.NESTING, 0, len(self._text), f"types nest at most {MAX_DEPTH} deep")
+        try:
+            return _grammar().parse(self._text)
+        except UnexpectedInput as error:
+            at = error.pos_in_stream if error.pos_in_stream is not None else len(self._text)
+            token = getattr(error, "token", None)
+            end = at + 1
+            if isinstance(error, UnexpectedCharacters):
+                found = f"`{self._text[at]}`"
+            elif token is not None and token.type != "$END":
+                at, end = _place(token)
+                found = f"`{token}`"
+            else:
+                at = len(self._text.rstrip())
+                end, found = at, "the end"
+            if not self._text.strip():
+                raise self._wrong(codes.SYNTAX, 0, len(self._text), "an empty type", _EXAMPLE) from None
+            if at < len(self._text) and self._text[at] in "'\"":
+                raise self._wrong(
+                    codes.SYNTAX, at, len(self._text), "a quote that is never closed", "close it"
+                ) from None
+            raise self._wrong(
+                codes.SYNTAX, at, end, f"{found} does not belong here", self._advice(at)
+            ) from None
+
+    def _advice(self, at: int) -> str:
+        head = self._text[:at]
+        if head.count("(") > head.count(")"):
+            return "constraints are written `(min=1, max=10)`; close them with `)`"
+        if head.count("<") > head.count(">"):
+            return "close `<` with `>`, as in `list<string>`"
+        if "?" in head and self._text[at : at + 1] == "(":
+            return "the `?` comes behind the constraints: `string(min=1)?`"
+        if "=" in head:
+            return "quote a default of several words"
+        return _EXAMPLE
+
+    def _type(self, tree: _Tree, depth: int) -> Type:
+        head: Token = tree.children[0]
+        name = str(head)
+        inner = next((c for c in tree.children[1:] if getattr(c, "data", "") == "type"), None)
+        arguments = [c for c in tree.children[1:] if getattr(c, "data", "") in ("argument", "setting")]
+        item = self._type(inner, depth + 1) if inner is not None else None
+        if name in ("list", "map"):
+            if item is None:
+                raise self._wrong(
+                    codes.SYNTAX, *_place(head), f"a {name} of what?", f"write `{name}<string>`"
+                )
+            base = Type(name, item=item)  # type: ignore[arg-type]
+        elif item is not None and inner is not None:
+            end = inner.meta.end_pos + 1
+            raise self._wrong(
+                codes.SYNTAX,
+                _place(head)[0],
+                end,
+                f"`{name}` takes no type in `<>`",
+                "only `list<T>` and `map<T>` do",
+            )
+        elif name == "enum":
+            base = self._enum(head, arguments)
+            arguments = []
+        else:
+            base = self._named_type(head)
+        for argument in arguments:
+            base = self._constrain(base, argument)
+        self._check_bounds(base, tree, arguments)
+        if any(getattr(c, "type", "") == "OPTIONAL" for c in tree.children):
+            base = base.or_null()
+        return base
+
+    def _named_type(self, head: Token) -> Type:
+        name = str(head)
+        if (built_in := BUILT_IN.get(name)) is not None:
+            return built_in
+        if (found := self._named.get(name)) is not None:
+            self.used_named = True
+            return found
+        known = [*BUILT_IN, "enum", "list", "map", *self._named]
+        lower = name.lower()
+        guess = nearest(name, known)
+        if lower in _OTHER_NAMES and (guess is None or lower in ("text", "int", "float", "time")):
+            hint = f"here it is called `{_OTHER_NAMES[lower]}`"
+        else:
+            hint = (
+                f"did you mean `{guess}`?" if guess else "declare it under `[types]`, or use a built-in one"
+            )
+        raise self._wrong(codes.UNKNOWN, *_place(head), f"there is no type `{name}`", hint)
+
+    def _enum(self, head: Token, arguments: list[_Tree]) -> Type:
+        values: list[str] = []
+        for argument in arguments:
+            if argument.data == "setting":
+                raise self._wrong(
+                    codes.ENUM, *_span(argument), "an enum takes values only", "write `enum(new, placed)`"
+                )
+            value = _unquote(argument.children[0].children[0])
+            if value in values:
+                raise self._wrong(codes.ENUM, *_span(argument), f"`{value}` stands there twice", "remove one")
+            values.append(value)
+        if not values:
+            raise self._wrong(
+                codes.ENUM, *_place(head), "an enum without values", "write `enum(new, placed)`"
+            )
+        return Type("enum", values=tuple(values))
+
+    def _constrain(self, base: Type, argument: _Tree) -> Type:
+        allowed = CONSTRAINTS.get(base.kind, ())
+        if argument.data == "setting":
+            key, raw = argument.children[0], argument.children[1].children[0]
+        else:
+            key, raw = argument.children[0].children[0], None
+        if key not in allowed:
+            hint = did_you_mean(str(key), allowed) if allowed else f"`{base.kind}` has no constraints"
+            if raw is None and allowed:
+                hint = f"write `{allowed[0]}=…`; " + hint
+            raise self._wrong(
+                codes.CONSTRAINT, *_place(key), f"`{base.kind}` has no constraint `{key}`", hint
+            )
+        if key == "unique":
+            if raw is not None and str(raw) not in ("true", "false"):
+                raise self._wrong(
+                    codes.BOUND, *_place(raw), "`unique` is true or false", "write just `unique`"
+                )
+            return replace(base, unique=raw is None or str(raw) == "true")
+        if raw is None:
+            raise self._wrong(codes.CONSTRAINT, *_place(key), f"`{key}` needs a value", f"write `{key}=…`")
+        value: Any
+        try:
+            value = _constraint_value(base, str(key), _unquote(raw))
+        except ValueError as error:
+            raise self._wrong(codes.BOUND, *_place(raw), f"`{key}`: {error}") from None
+        if key == "pattern":
+            return replace(base, pattern=value)
+        if key == "places":
+            return replace(base, places=value)
+        return replace(base, min=value) if key == "min" else replace(base, max=value)
+
+    def _check_bounds(self, base: Type, tree: _Tree, arguments: list[_Tree]) -> None:
+        if arguments and base.min is not None and base.max is not None and base.min > base.max:
+            at = arguments[0].meta.start_pos, arguments[-1].meta.end_pos
+            message = f"no value is at least {show(base.min)} and at most {show(base.max)}"
+            raise self._wrong(codes.BOUND, *at, message, "swap `min` and `max`")
+
+    def _mark(self, tree: _Tree) -> None:
+        word: Token = tree.children[0]
+        if word != "pii":
+            hint = (
+                "did you mean `pii`?" if nearest(str(word), ["pii"]) else "quote a default: `string = 'a b'`"
+            )
+            if word in ("null", "optional"):
+                hint = "write `?` behind the type, as in `string?`"
+            raise self._wrong(codes.SYNTAX, *_place(word), f"`{word}` does not belong here", hint)
+
+    def _default(self, type_: Type, tree: _Tree) -> Any:
+        given: Any
+        if tree.data == "list_default":
+            given = [_unquote(child.children[0]) for child in tree.children]
+        elif tree.data == "map_default":
+            given = {}
+        else:
+            token = tree.children[0].children[0]
+            given = None if token == "null" else _unquote(token)  # noqa: S105 - the word null, no secret
+        if type_.kind == "json" and isinstance(given, str) and token.type == "WORD":
+            given = _json_word(given)
+        reader = Reader()
+        value = reader.read(type_, given)
+        if reader.issues:
+            issue = reader.issues[0]
+            hint = issue.help or ("make the type optional with `?`" if given is None else "")
+            at = tree.meta.start_pos, tree.meta.end_pos
+            raise self._wrong(codes.DEFAULT, *at, f"the default {issue.text}", hint)
+        return value
+
+    def _wrong(self, code: Code, start: int, end: int, message: str, hint: str = "") -> _Wrong:
+        self._problems.error(code, self._node.at(start, end), message, help=hint)
+        return _Wrong()
+
+
+_EXAMPLE = (
+    "a type is written as in `string`, `date?`, `integer(min=1) = 1`, `list<string>` or `enum(new, paid)`"
+)
+
+
+def _constraint_value(base: Type, key: str, text: str) -> Any:
+    if key == "pattern":
+        try:
+            compile_pattern(text)
+        except ValueError as error:
+            raise ValueError(f"not a regular expression: {error}") from None
+        return text
+    if key == "places" or base.kind in LENGTHS:
+        if not (text.isascii() and text.isdigit() and len(text) <= 15):
+            raise ValueError(f"must be a whole number, not {show(text, 40)}")
+        number = int(text)
+        if key == "places" and number > MAX_DIGITS:
+            raise ValueError(f"a decimal has at most {MAX_DIGITS} places")
+        return number
+    return read_value(Type(base.kind, places=base.places if key != "places" else None), text)
+
+
+def _json_word(text: str) -> Any:
+    words = {"true": True, "false": False}
+    if text in words:
+        return words[text]
+    for kind in ("integer", "number"):
+        try:
+            return read_value(BUILT_IN[kind], text)
+        except ValueError:
+            continue
+    return text
+
+
+def _size_allowed(type_: Type, node: ScalarNode, problems: Problems) -> bool:
+    """Whether a type stays within the limits. Everything that walks over types relies on it."""
+    size = 0
+    stack = [(type_, 1)]
+    while stack:
+        current, depth = stack.pop()
+        size += 1
+        if depth > MAX_DEPTH or size > MAX_SIZE:
+            what = (
+                f"nests more than {MAX_DEPTH} deep"
+                if depth > MAX_DEPTH
+                else f"has more than {MAX_SIZE} fields"
+            )
+            problems.error(
+                codes.NESTING, node.span, f"this type {what}", help="take a level out, or use `json`"
+            )
+            return False
+        if current.item is not None:
+            stack.append((current.item, depth + 1))
+        elif current.record is not None:
+            stack.extend((field.type, depth + 1) for field in current.record.fields.values())
+    return True
+
+
+def _place(token: Token) -> tuple[int, int]:
+    return token.start_pos or 0, token.end_pos or 0
+
+
+def _span(tree: _Tree) -> tuple[int, int]:
+    return tree.meta.start_pos, tree.meta.end_pos
+
+
+def _unquote(token: Token) -> str:
+    if token.type != "STRING":
+        return str(token)
+    if token[0] == "'":
+        return token[1:-1]
+    # Only what must be escaped is: `"\d"` in a pattern stays what it is.
+    return re.sub(r"\\([\"\\])", r"\1", token[1:-1])
+
+
+@cache
+def _grammar() -> Lark:
+    from lark import Lark
+
+    return Lark.open(str(grammar_folder() / "types.lark"), parser="lalr", propagate_positions=True)
