@@ -75,7 +75,7 @@ async def _ours(folder: Path, commands: int, in_flight: int) -> float:
     async def client(number: int) -> None:
         for index in range(each):
             body = bodies[(number + index * in_flight) % ACCOUNTS]
-            (await runtime.execute("Deposit", body, caller=CALLER)).as_json()
+            await runtime.execute("Deposit", body, caller=CALLER)
 
     begin = time.perf_counter()
     await asyncio.gather(*(client(number) for number in range(in_flight)))

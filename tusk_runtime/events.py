@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import uuid
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from hashlib import blake2b
+from typing import NamedTuple
 
 import uuid_utils
 
@@ -33,8 +32,7 @@ class StoredEvent(NamedTuple):
     metadata: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """Who asks: becomes `meta` in expressions and the metadata of events."""
 
     user_id: str | None = None
@@ -42,14 +40,16 @@ class Caller:
     tenant_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(NamedTuple):
     """What a command follows from: nothing for one that comes from outside."""
 
     correlation_id: bytes | None = None
     causation_id: bytes | None = None
     saga_id: str | None = None
-    extra: dict[str, Any] = field(default_factory=dict)
+
+
+OUTSIDE = Cause()
+"""The cause of a command that comes from outside."""
 
 
 class FreshId(bytes):
@@ -73,10 +73,20 @@ def command_id_from(key: str) -> bytes:
 
 def event_id_of(command_id: bytes, index: int) -> bytes:
     """The id of the n-th event (from 0) of a command: a UUID version 8 derived from both."""
-    digest = bytearray(hashlib.blake2b(command_id + index.to_bytes(4, "big"), digest_size=16).digest())
+    digest = bytearray(blake2b(command_id + index.to_bytes(4, "big"), digest_size=16).digest())
     digest[6] = (digest[6] & 0x0F) | 0x80
     digest[8] = (digest[8] & 0x3F) | 0x80
     return bytes(digest)
+
+
+def event_id_text(command_id: bytes, index: int) -> str:
+    """The text of `event_id_of`, in one go."""
+    h = blake2b(command_id + index.to_bytes(4, "big"), digest_size=16).hexdigest()
+    return f"{h[:8]}-{h[8:12]}-8{h[13:16]}-{VARIANT[h[16]]}{h[17:20]}-{h[20:]}"
+
+
+VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+"""The hexadecimal digit that holds a UUID's variant, by the digit that stands there before."""
 
 
 def id_text(value: bytes) -> str:

@@ -6,7 +6,14 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from tusk_runtime.expressions import META, Expression, ExpressionFailed, Scope, compile_condition, compile_value
+from tusk_runtime.expressions import (
+    META,
+    Expression,
+    ExpressionFailed,
+    Scope,
+    compile_condition,
+    compile_value,
+)
 from tusk_runtime.language.diagnostics import Diagnostic, Problems
 from tusk_runtime.language.document import Entry, ListNode, MapNode, Node, ScalarNode
 from tusk_runtime.language.source import Source
@@ -105,7 +112,7 @@ VALUES: dict[str, Any] = {
     "holes": [1, None],
 }
 
-META_VALUES = {name: None for name in META.fields} | {"roles": ["clerk"], "user_id": "u1"}
+META_VALUES = dict.fromkeys(META.fields) | {"roles": ["clerk"], "user_id": "u1"}
 
 SCOPE = Scope({"now": DATETIME, "meta": META, "data": DATA})
 
@@ -128,7 +135,9 @@ def node_of(value: Any) -> Node:
     return text_node(value) if isinstance(value, str) else ScalarNode(value, source.span(0, 0))
 
 
-def try_compile(value: Any, expected: Type | None = None, scope: Scope = SCOPE) -> Expression | list[Diagnostic]:
+def try_compile(
+    value: Any, expected: Type | None = None, scope: Scope = SCOPE
+) -> Expression | list[Diagnostic]:
     """The expression, or its problems."""
     problems = Problems()
     node = value if isinstance(value, ScalarNode | ListNode | MapNode) else node_of(value)

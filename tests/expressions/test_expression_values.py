@@ -184,7 +184,11 @@ FUNCTION_CASES: list[tuple[str, Any, str]] = [
     ("duration(data.j.s)", timedelta(days=7), "duration"),
     ("default(data.opt, 4)", 4, "integer"),
     ("data.opt | default(4) + 1", 5, "integer"),
-    ("to_json(data.lines)", '[{"sku":"a","quantity":2,"price":"1.50"},{"sku":"b","quantity":1,"price":"3"}]', "string"),
+    (
+        "to_json(data.lines)",
+        '[{"sku":"a","quantity":2,"price":"1.50"},{"sku":"b","quantity":1,"price":"3"}]',
+        "string",
+    ),
     ("to_json(data.opt)", "null", "string"),
     ("length(data.lines)", 2, "integer"),
     ("data.name | length", 4, "integer"),
@@ -328,7 +332,10 @@ def test_function_is_documented(function: Any) -> None:
 
 
 def test_mixed_text() -> None:
-    assert run("{{ data.name }}: {{ data.total }} on {{ data.day }}, {{ data.ok }}") == "Anna: 150.00 on 2026-01-31, true"
+    assert (
+        run("{{ data.name }}: {{ data.total }} on {{ data.day }}, {{ data.ok }}")
+        == "Anna: 150.00 on 2026-01-31, true"
+    )
     assert run("plain") == "plain"
     assert run("{{ '{{' }}") == "{{"
     assert run("{{ {'a': {'b': 1}}.a.b }}") == 1

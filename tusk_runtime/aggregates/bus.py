@@ -29,7 +29,7 @@ from tusk_runtime.errors import (
     Unavailable,
     UnknownName,
 )
-from tusk_runtime.events import Caller, Cause, FreshId, StoredEvent, new_id
+from tusk_runtime.events import OUTSIDE, Caller, Cause, FreshId, StoredEvent, new_id
 from tusk_runtime.language.diagnostics import did_you_mean
 from tusk_runtime.model.application import Application
 from tusk_runtime.store.protocol import Decision, EventStore, NewEvent, Recorded, StreamId
@@ -148,7 +148,7 @@ class CommandBus:
         aggregate_id: str | None = None,
         command_id: bytes | None = None,
         caller: Caller,
-        cause: Cause = Cause(),  # noqa: B008 - frozen
+        cause: Cause = OUTSIDE,
     ) -> tuple[Recorded, Sequence[str], bool]:
         """The ledger's row, the types of the events, and whether it is the answer to an earlier try.
 
@@ -184,7 +184,7 @@ class CommandBus:
             StreamId(handler.command.aggregate, target),
             identity,
             not isinstance(identity, FreshId),
-            handler.fingerprint(fields, raw_id),
+            handler.fingerprint(raw, raw_id),
             caller,
             cause,
             asyncio.get_running_loop().create_future(),

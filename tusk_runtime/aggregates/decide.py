@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
+from zlib import crc32
 
 import orjson
 
 from tusk_runtime.aggregates.fold import EventCodec, Folder, State
 from tusk_runtime.errors import Forbidden, Invalid, NotFound, Refused, RuleBroken
-from tusk_runtime.events import Caller, Cause, StoredEvent, event_id_of, id_text
+from tusk_runtime.events import Caller, Cause, StoredEvent, event_id_of, event_id_text, id_text
 from tusk_runtime.expressions import ExpressionFailed, explain
 from tusk_runtime.model.application import Application, Command, Emit
 from tusk_runtime.store.protocol import NewEvent
 from tusk_runtime.types import Field, Record, Validator, to_json
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+CANONICAL_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
+
+
+class Context(NamedTuple):
     """What surrounds a decision: the command's id, the time, and who asks."""
 
     command_id: bytes
@@ -46,6 +48,7 @@ class CommandHandler:
         self._id_validator = Validator(
             Record("target", {"aggregate_id": Field("aggregate_id", aggregate.id)}), "forbid"
         )
+        self._uuids = aggregate.id.kind == "uuid"
         self._plain_ids = (
             aggregate.id.kind == "string" and aggregate.id.min is None and aggregate.id.max is None
         )
@@ -67,9 +70,10 @@ class CommandHandler:
         return self._validator.python(fields)
 
     def fingerprint(self, fields: Mapping[str, Any], aggregate_id: str | None) -> int:
-        """A number below 2**56 that tells this command from another under the same id."""
-        text = to_json([self.command.name, aggregate_id, dict(sorted(fields.items()))])
-        return int.from_bytes(hashlib.blake2b(text, digest_size=7).digest(), "big")
+        """A number that tells this command, as it was sent, from another under the same id: against mistakes,
+        not against malice."""
+        sent = (self.command.name, aggregate_id, fields)
+        return crc32(orjson.dumps(sent, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS, default=str))
 
     def target(
         self,
@@ -99,10 +103,12 @@ class CommandHandler:
                 f"`{command.name}` does not say which `{command.aggregate}` is meant",
                 errors=[{"field": "aggregate_id", "message": "is missing: it stands beside the fields"}],
             )
-        return id_text(event_id_of(command_id, 0xFFFF_FFFF))
+        return event_id_text(command_id, 0xFFFF_FFFF)
 
     def normal_id(self, aggregate_id: str) -> str:
         """An aggregate's id in its one canonical form. Raises Invalid."""
+        if self._uuids and CANONICAL_UUID(aggregate_id):
+            return aggregate_id
         if self._plain_ids:
             if not aggregate_id or len(aggregate_id) > 200:
                 raise Invalid(
@@ -171,30 +177,34 @@ class CommandHandler:
                 if emit.defaults:
                     data = {**emit.defaults, **data}
                 data = codec.complete(data)
-                encoded = codec.encode(data)
-                # What is folded now and what is folded from the log later are the same values.
-                event = StoredEvent(
-                    0,
-                    event_id_of(identity, len(found)),
-                    emit.event,
-                    self.command.aggregate,
-                    aggregate_id,
-                    after.version + 1,
-                    context.timestamp,
-                    identity,
-                    context.correlation_id,
-                    encoded,
-                    b"",
-                )
-                after = self._apply(after, data, event, context)
-                found.append(NewEvent(emit.event, encoded))
+                new = NewEvent(emit.event, codec.encode(data))
+                if self.folder.sees_envelope(emit.event):
+                    stored = self._as_stored(new, after.version + 1, len(found), aggregate_id, context)
+                    after = self.folder.apply(after, data, stored)
+                else:
+                    after = self.folder.apply_data(after, data, emit.event)
+                found.append(new)
         return found, after
 
-    def _apply(self, state: State, data: Any, event: StoredEvent, context: Context) -> State:
-        if self.needs_meta and context.meta is not None:
-            own = {k: v for k, v in context.meta.items() if k not in ("command_id", "correlation_id")}
-            event = event._replace(metadata=orjson.dumps(own))
-        return self.folder.apply(state, data, event)
+    def _as_stored(
+        self, new: NewEvent, version: int, index: int, aggregate_id: str, context: Context
+    ) -> StoredEvent:
+        """The event as the log will give it back, so that it is folded now as it will be later."""
+        meta = context.meta or {}
+        own = {name: value for name, value in meta.items() if name not in ("command_id", "correlation_id")}
+        return StoredEvent(
+            0,
+            event_id_of(context.command_id, index),
+            new.type,
+            self.command.aggregate,
+            aggregate_id,
+            version,
+            context.timestamp,
+            context.command_id,
+            context.correlation_id,
+            new.data,
+            orjson.dumps(own),
+        )
 
 
 def meta_of(caller: Caller, cause: Cause, command_id: bytes, source: str, version: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ import orjson
 
 from tusk_runtime.clock import to_datetime
 from tusk_runtime.events import StoredEvent, id_text
-from tusk_runtime.expressions import explain
+from tusk_runtime.expressions import IDENTITY, explain
 from tusk_runtime.model.application import Aggregate, Application, EventType, Fold
 from tusk_runtime.types import Type, decoder, to_json
 
@@ -95,10 +96,20 @@ class _Applier:
         self._needs_event = "event" in roots
         self._needs_now = "now" in roots
         self._needs_meta = "meta" in roots
+        # `uuid()` derives from the event's id, which only the envelope knows.
+        derives = any(isinstance(node, ast.Name) and node.id == IDENTITY for node in ast.walk(fold.changes.body))
+        self.sees_envelope = self._needs_event or self._needs_now or self._needs_meta or derives
 
-    def apply(self, values: Mapping[str, Any], data: Any, event: StoredEvent) -> Mapping[str, Any]:
+    def apply_data(self, values: Mapping[str, Any], data: Any) -> Mapping[str, Any]:
+        """The values after an event of whose envelope nothing is needed."""
         if self._constant is not None:
             return {**values, **self._constant} if self._constant else values
+        return {**values, **self._changes(data, values, None, None, None, b"")}
+
+    def apply(self, values: Mapping[str, Any], data: Any, event: StoredEvent) -> Mapping[str, Any]:
+        """The values after an event."""
+        if not self.sees_envelope:
+            return self.apply_data(values, data)
         changes = self._changes(
             data,
             values,
@@ -138,6 +149,14 @@ class Folder:
                     raise explain(error) from error
             version = event.version
         return State(version, values)
+
+    def sees_envelope(self, event: str) -> bool:
+        """Whether the declaration of an event looks at more than its data."""
+        return self._appliers[event].sees_envelope
+
+    def apply_data(self, state: State, data: Any, event: str) -> State:
+        """The state after one more event, by its data alone. Raises what the expression raises."""
+        return State(state.version + 1, self._appliers[event].apply_data(state.values, data))
 
     def apply(self, state: State, data: Any, event: StoredEvent) -> State:
         """The state after one event whose data is decoded already. Raises what the expression raises."""

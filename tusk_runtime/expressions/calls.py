@@ -172,9 +172,11 @@ def wrong_argument(c: Checker, code: Code, wanted: str, call: s.Call) -> Code:
     elif "text" in wanted and code.type.kind not in ("list", "map", "record"):
         hint = f"write `string({text})`"
     elif code.type.kind in TEXTS and any(
-        kind in wanted for kind in ("date", "duration", "integer", "number")
+        kind in wanted for kind in ("date", "moment", "duration", "integer", "number")
     ):
-        hint = f"convert it, as in `{'date' if 'date' in wanted else 'integer'}({text})`"
+        hint = (
+            f"convert it, as in `{'date' if 'date' in wanted or 'moment' in wanted else 'integer'}({text})`"
+        )
     return c.error(
         codes.TYPE,
         code.syntax,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from tusk_runtime.expressions import codes
@@ -64,10 +65,13 @@ def literal(c: Checker, syntax: s.Syntax, value: Any, expected: Type | None) -> 
                 codes.NUMBER_SIZE, syntax, "an integer has 64 bits", "write it with a point for a decimal"
             )
         return Code(constant(value, c.globals), INTEGER, syntax, value)
+    if kind == "number":
+        binary = float(value)
+        if not isfinite(binary):
+            return c.error(codes.NUMBER_SIZE, syntax, "a number ends at about 1.8e308")
+        return Code(constant(binary, c.globals), NUMBER, syntax, binary)
     try:
         exact = check_decimal(Decimal(value))
-        if kind == "number":
-            return Code(constant(float(exact), c.globals), NUMBER, syntax, float(exact))
     except ValueError as error:
         return c.error(codes.NUMBER_SIZE, syntax, str(error))
     return Code(constant(exact, c.globals), DECIMAL, syntax, exact)

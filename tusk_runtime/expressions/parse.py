@@ -261,7 +261,7 @@ class _Builder:
         return self.make(s.Literal, c[0], c[0], (), int(c[0]))
 
     def decimal(self, c: Children) -> Any:
-        if len(c[0]) > 60 or (re.search(r"[eE][+-]?\d{3}", c[0])):
+        if len(c[0]) > 60 or (re.search(r"[eE][+-]?\d{4}", c[0])):
             self.too_many_digits(c[0])
         return self.make(s.Literal, c[0], c[0], (), Decimal(c[0]))
 

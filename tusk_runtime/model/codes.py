@@ -29,7 +29,8 @@ BAD_NAME = define(
     "a name that cannot be used",
     "Projections and columns become tables and columns: their names match `[a-z_][a-z0-9_]*`. Events, "
     "commands, aggregates, queries, types and fields take letters, digits and `_`, and begin with a letter. "
-    "Some names are taken: those of the built-in types, `aggregate_id` as a field, `cursor` and `limit` as parameters.",
+    "Some names are taken: those of the built-in types, `aggregate_id` as a field, `cursor` and `limit` as "
+    "parameters.",
 )
 BAD_VALUE = define(
     "TSK206",
@@ -42,12 +43,12 @@ UNDECLARED_AGGREGATE = define(
     "TSK301", "unknown aggregate", "An aggregate is named that no `[aggregates.*]` declares."
 )
 UNDECLARED_COMMAND = define(
-    "TSK302", "unknown command", "A command is named that no `[commands.*]` declares."
+    "TSK302", "unknown command", "A test names a command that no `[commands.*]` declares."
 )
 UNDECLARED_PROJECTION = define(
     "TSK303", "unknown projection", "A projection is named that no `[projections.*]` declares."
 )
-UNDECLARED_QUERY = define("TSK304", "unknown query", "A query is named that no `[queries.*]` declares.")
+UNDECLARED_QUERY = define("TSK304", "unknown query", "A test names a query that no `[queries.*]` declares.")
 UNDECLARED_COLUMN = define("TSK305", "unknown column", "A column is named that the projection does not have.")
 UNDECLARED_FIELD = define(
     "TSK306", "unknown field", "A field is named that the event, the command or the state does not have."

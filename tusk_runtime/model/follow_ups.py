@@ -10,6 +10,7 @@ from tusk_runtime.language.diagnostics import Diagnostic
 from tusk_runtime.language.document import MapNode
 from tusk_runtime.language.source import Span
 from tusk_runtime.model import codes
+from tusk_runtime.model.sections import SECTIONS
 
 ABSENCES = frozenset(
     code.id
@@ -35,8 +36,26 @@ ABSENCES = frozenset(
 ) | {"TSK251", "TSK403", "TSK404"}
 """The problems that say that something is not there; unknown types, names and fields of expressions too."""
 
+POINTING = frozenset(
+    code.id
+    for code in (
+        codes.UNDECLARED_EVENT,
+        codes.UNDECLARED_AGGREGATE,
+        codes.UNDECLARED_COMMAND,
+        codes.UNDECLARED_PROJECTION,
+        codes.UNDECLARED_QUERY,
+        codes.UNDECLARED_COLUMN,
+        codes.UNDECLARED_FIELD,
+        codes.CATEGORY_UNDECLARED,
+        codes.BAD_TEST,
+    )
+) | {"TSK251", "TSK403", "TSK404"}
+"""Those that point at the name that is missed; the others have it in their message."""
+
 _QUOTED = re.compile(r"`([^`]+)`")
 _WORD = re.compile(r"\w+")
+_HEAD = re.compile(r"\[(\w+)")
+_NEXT_HEAD = re.compile(r"^\[", re.MULTILINE)
 
 
 def without_follow_ups(
@@ -50,24 +69,47 @@ def without_follow_ups(
     errors = [d.span for d in earlier if d.severity == "error" and d.span.source.text]
     if not errors:
         return list(found)
+    text = errors[0].source.text
     starts = _starts(root)
     lost: set[str] = set()
-    blocks: set[int] = set()
+    damaged: set[int] = set()
+    unreadable: list[tuple[int, int]] = []
     for span in errors:
-        block = bisect_right(starts, span.start)
-        if block not in blocks:
-            blocks.add(block)
+        if _is_read_head(span, root):
+            continue
+        line = text.rfind("\n", 0, span.start) + 1
+        if _HEAD.match(text, line):
+            # A head that is lost leaves its keys to whatever stands above it.
+            behind = _NEXT_HEAD.search(text, line + 1)
+            begin, end = line, behind.start() if behind else len(text)
+            unreadable.append((begin, end))
+        else:
+            block = bisect_right(starts, span.start)
+            damaged.add(block)
             begin = starts[block - 1] if block else 0
-            end = starts[block] if block < len(starts) else len(span.source.text)
-            lost.update(_WORD.findall(span.source.text[begin:end]))
-    return [
-        d
-        for d in found
-        if not any(_touch(d.span, span) for span in errors)
-        and not (
-            d.code in ABSENCES and (bisect_right(starts, d.span.start) in blocks or _names(d.message) & lost)
+            end = starts[block] if block < len(starts) else len(text)
+        lost.update(_WORD.findall(text, begin, end))
+
+    def follows(d: Diagnostic) -> bool:
+        if any(_touch(d.span, span) for span in errors):
+            return True
+        if any(begin <= d.span.start < end for begin, end in unreadable):
+            return True
+        if d.code not in ABSENCES:
+            return False
+        if d.code in POINTING:
+            return d.span.text.strip("\"'") in lost
+        return bisect_right(starts, d.span.start) in damaged or not lost.isdisjoint(
+            _QUOTED.findall(d.message)
         )
-    ]
+
+    return [d for d in found if not follows(d)]
+
+
+def _is_read_head(span: Span, root: MapNode) -> bool:
+    """Whether an error is about a head that was understood all the same."""
+    match = _HEAD.match(span.text)
+    return match is not None and match[1] in SECTIONS and span.text.partition("]")[0] in root
 
 
 def _starts(root: MapNode) -> list[int]:
@@ -78,10 +120,6 @@ def _starts(root: MapNode) -> list[int]:
         if isinstance(section.node, MapNode):
             starts.extend(entry.key_span.start for entry in section.node)
     return sorted(starts)
-
-
-def _names(message: str) -> set[str]:
-    return set(_QUOTED.findall(message))
 
 
 def _touch(one: Span, other: Span) -> bool:

@@ -8,14 +8,12 @@ from tusk_runtime.language.diagnostics import Problems
 from tusk_runtime.language.document import Entry, ListNode, MapNode, Node, ScalarNode
 from tusk_runtime.model.codes import BAD_NAME, TYPE_CYCLE
 from tusk_runtime.model.names import TYPE_WORDS, check_name
-from tusk_runtime.model.reader import wrong_type
+from tusk_runtime.model.reader import DESCRIPTION, wrong_type
 from tusk_runtime.types import ABSENT, Field, Record, Type, parse_type
 from tusk_runtime.types import codes as type_codes
 
 BROKEN = Type("json")
 """Stands for a type that could not be read: anything goes with it, so that nothing follows from it."""
-
-NO_TYPES: Mapping[str, Type] = {}
 
 
 class NamedTypes(Mapping[str, Type]):
@@ -60,6 +58,7 @@ class NamedTypes(Mapping[str, Type]):
         if not check_name(self._problems, entry, "a type"):
             return BROKEN
         if isinstance(node, MapNode):
+            self._check_description(node)
             return Type("record", record=fields_of(node, entry.key, self, self._problems))
         if not (isinstance(node, ScalarNode) and isinstance(node.value, str)):
             wrong_type(
@@ -78,6 +77,21 @@ class NamedTypes(Mapping[str, Type]):
             )
         return found.type
 
+    def _check_description(self, node: MapNode) -> None:
+        """In `[types]` every key is a field, and so is `description`."""
+        text = node.get(DESCRIPTION.name)
+        if not isinstance(text, ScalarNode) or not isinstance(text.value, str) or " " not in text.value:
+            return
+        scratch = Problems()
+        if parse_type(text, self, scratch) is None:
+            self._problems.error(
+                type_codes.SYNTAX,
+                text.span,
+                "`description` is a field here like any other, and this is no type",
+                help="describe the type in a comment above it: `# …`",
+            )
+            del node.entries[DESCRIPTION.name]
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._entries)
 
@@ -91,22 +105,22 @@ def fields_of(
     named: Mapping[str, Type],
     problems: Problems,
     *,
+    what: str = "field",
     reserved: Collection[str] = (),
-    column: bool = False,
 ) -> Record:
     """A record from a map of names and type texts; `reserved` names are refused.
 
     A field whose type cannot be read takes anything.
     """
     fields: dict[str, Field] = {}
-    what = "column" if column else "field"
+    column = what == "column"
     for entry in node or ():
         name = entry.key
         if name in reserved:
             problems.error(
                 BAD_NAME,
                 entry.key_span,
-                f"`{name}` cannot be the name of a field: it stands beside the fields already",
+                f"`{name}` cannot be the name of a {what}: it stands beside the {what}s already",
                 help="remove it, or give it another name",
             )
         elif check_name(problems, entry, f"a {what}", column=column):

@@ -10,6 +10,7 @@ from tusk_runtime.language.diagnostics import Problems, nearest
 from tusk_runtime.language.document import Entry, ListNode, MapNode, Node, ScalarNode
 from tusk_runtime.language.source import Span
 from tusk_runtime.model.codes import BAD_VALUE, MISSING_KEY, NOT_A_CHOICE, NOT_YET, UNKNOWN_KEY, WRONG_TYPE
+from tusk_runtime.types.values import show
 
 SIZE_UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _SIZE = re.compile(r"(\d{1,15})\s*(B|KB|MB|GB|KiB|MiB|GiB)?\Z")
@@ -29,6 +30,9 @@ class Key:
     required: bool = False
     later: bool = False
 
+
+TYPES = 'a map of names and types, such as `{ name: "string" }`'
+"""What the keys take that declare fields."""
 
 DESCRIPTION = Key("description", "text", "What this is for, for people.")
 
@@ -81,7 +85,8 @@ class Reader:
             advice = f"did you mean `{guess}`?"
         else:
             names = [key.name for key in self.keys if not key.later and key is not DESCRIPTION]
-            advice = self.hint or "keys here: " + ", ".join(f"`{name}`" for name in names)
+            advice = "keys here: " + ", ".join(f"`{name}`" for name in names)
+            advice = f"{self.hint}; {advice}" if self.hint else advice
         self.problems.error(
             UNKNOWN_KEY, entry.key_span, f"unknown key `{entry.key}` in {self.what}", help=advice
         )
@@ -173,7 +178,7 @@ class Reader:
         node = self.node_of(key)
         if node is None:
             return default
-        value = node.value if isinstance(node, ScalarNode) else None
+        value = node.value if isinstance(node, ScalarNode) and not node.secret else None
         if not isinstance(value, str):
             self._wrong(node, key, either(choices))
         elif value in choices:
@@ -191,7 +196,7 @@ class Reader:
                 NOT_A_CHOICE,
                 node.span,
                 f"`{value}` is not a choice of `{key}` in {self.what}",
-                help=f"did you mean `{guess}`?" if guess else f"write {either(choices)}",
+                help=(f"did you mean `{guess}`? " if guess else "") + f"write {either(choices)}",
             )
         return default
 
@@ -258,7 +263,7 @@ def shape(node: Node) -> str:
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     if isinstance(value, str):
-        return "a text"
+        return "a text" if node.secret else f"the text {show(value, 40)}"
     return f"the number {value}"
 
 

@@ -23,12 +23,12 @@ def id_type(id_: Type) -> Type:
     return id_ if id_.kind in TEXTS else STRING
 
 
-def command_scope(command: Record, state: Record, id_: Type) -> Scope:
+def command_scope(command: Record, state: Type, id_: Type) -> Scope:
     """In commands: `command state aggregate now meta`."""
     return Scope(
         {
             "command": record_type(command),
-            "state": record_type(state),
+            "state": state,
             "aggregate": aggregate_type(id_type(id_)),
             "now": NOW,
             "meta": META,

@@ -10,7 +10,7 @@ from tusk_runtime.language.document import MapNode, ScalarNode
 from tusk_runtime.model.application import Settings
 from tusk_runtime.model.codes import BAD_NAME, BAD_VALUE
 from tusk_runtime.model.context import Building
-from tusk_runtime.model.reader import DESCRIPTION, Key, Reader
+from tusk_runtime.model.reader import DESCRIPTION, Key, Reader, shape
 from tusk_runtime.types.values import show
 
 RUNTIME_KEYS = (
@@ -115,7 +115,7 @@ def _listen(http: Reader) -> tuple[str, int]:
         http.problems.error(
             BAD_VALUE,
             node.span,
-            "`listen` of [http] is no address",
+            f"`listen` of [http] is {shape(node)}, which is no address",
             help='write a host and a port: `"127.0.0.1:8080"`',
         )
         return default

@@ -30,7 +30,7 @@ def read_where(
             NOT_YET,
             node.span,
             f"`where` of {what} as one expression is not available yet",
-            help='write a map of columns: `where: { status: "{{ params.status }}" }`',
+            help='write a map of columns and their values: `where: { column: "{{ … }}" }`',
         )
         return ()
     if not isinstance(node, MapNode):

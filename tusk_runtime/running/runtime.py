@@ -14,7 +14,7 @@ from tusk_runtime.aggregates.bus import CommandBus
 from tusk_runtime.aggregates.decide import meta_of
 from tusk_runtime.clock import Clock, SystemClock, to_datetime
 from tusk_runtime.errors import Invalid, NotFound, StoreUnavailable, Unavailable, UnknownName
-from tusk_runtime.events import Caller, Cause, StoredEvent, new_id
+from tusk_runtime.events import OUTSIDE, Caller, StoredEvent, new_id
 from tusk_runtime.language.diagnostics import did_you_mean
 from tusk_runtime.model.application import Application
 from tusk_runtime.running.backends import needs_restart
@@ -146,7 +146,7 @@ class Runtime:
             self._store.read_models,
             params,
             now=to_datetime(self._clock.now()),
-            meta=meta_of(caller, Cause(), identity, settings.source, settings.version),
+            meta=meta_of(caller, OUTSIDE, identity, settings.source, settings.version),
             identity=identity,
             cursor=cursor,
             limit=limit,

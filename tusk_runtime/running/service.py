@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
-from tusk_runtime.events import Caller, StoredEvent, event_id_of, id_text
+from tusk_runtime.events import Caller, StoredEvent, event_id_text, id_text
 from tusk_runtime.model.application import Application
 from tusk_runtime.store.protocol import Recorded
 
@@ -31,7 +31,7 @@ class CommandAnswer(NamedTuple):
             "position": recorded.position,
             "events": [
                 {
-                    "event_id": id_text(event_id_of(recorded.command_id, index)),
+                    "event_id": event_id_text(recorded.command_id, index),
                     "event_type": type_,
                     "version": first_version + index,
                 }

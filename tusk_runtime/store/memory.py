@@ -199,7 +199,7 @@ class MemoryEvents:
             return max(0, len(self._log) - max(0, after))
         return sum(event.type in types for event in self._from(after))
 
-    async def wait_beyond(self, position: int, timeout: float) -> int:  # noqa: ASYNC109 - the contract
+    async def wait_beyond(self, position: int, timeout: float) -> int:
         """Wait until the head is beyond a position, or for `timeout` seconds. Returns the head."""
         return await self._head.wait_beyond(position, timeout)
 
@@ -261,7 +261,7 @@ class MemoryReadModels:
         with _Translated():
             read_tables.write(self._connection, table, upserts, deletes, expected, position)
 
-    async def select(self, sql: str, parameters: Sequence[Any], *, timeout: float) -> Sequence[Row]:  # noqa: ASYNC109
+    async def select(self, sql: str, parameters: Sequence[Any], *, timeout: float) -> Sequence[Row]:
         """Run a read-only statement. Raises Unavailable past `timeout` seconds."""
         connection = self._connection
         with _Translated():

@@ -139,7 +139,7 @@ class EventStore(Protocol):
         """How many events stand behind a position."""
         ...
 
-    async def wait_beyond(self, position: int, timeout: float) -> int:  # noqa: ASYNC109 - also ends without news
+    async def wait_beyond(self, position: int, timeout: float) -> int:
         """Wait until the head is beyond a position, or for `timeout` seconds. Returns the head.
 
         Raises StoreUnavailable if the store is closed, also while waiting.
@@ -220,7 +220,7 @@ class ReadModels(Protocol):
         """
         ...
 
-    async def select(self, sql: str, parameters: Sequence[Any], *, timeout: float) -> Sequence[Row]:  # noqa: ASYNC109
+    async def select(self, sql: str, parameters: Sequence[Any], *, timeout: float) -> Sequence[Row]:
         """Run a read-only statement with positional parameters. Raises Unavailable past `timeout` seconds."""
         ...
 

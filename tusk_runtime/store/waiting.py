@@ -26,7 +26,7 @@ class Head:
         for waiter in tuple(self._waiters):
             waiter.get_loop().call_soon_threadsafe(_wake, waiter)
 
-    async def wait_beyond(self, position: int, timeout: float) -> int:  # noqa: ASYNC109 - the store's contract
+    async def wait_beyond(self, position: int, timeout: float) -> int:
         """Wait until the head is beyond a position, at most `timeout` seconds. Returns the head.
 
         Raises StoreUnavailable if the store is closed, also while waiting.

@@ -252,8 +252,8 @@ def read_number(type_: Type, value: Any) -> float:
     """A double that is finite."""
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal | str):
         raise ValueError(f"must be a number, not {_kind(value)}")
-    if isinstance(value, str):
-        value = _decimal(values.parse_decimal, value, "number")
+    if isinstance(value, str) and not values.looks_decimal(value):
+        raise ValueError(f"must be a number, not {values.show(value, 40)}")
     try:
         number = float(value)
     except OverflowError:

@@ -124,6 +124,11 @@ def format_datetime(value: datetime) -> str:
     return text + "Z"
 
 
+def looks_decimal(text: str) -> bool:
+    """Whether a text is spelt as a number: digits, a point, an exponent; no `NaN`, no `1_000`."""
+    return _DECIMAL.fullmatch(text.strip()) is not None
+
+
 def parse_decimal(text: str) -> Decimal:
     """Read a decimal of at most 38 digits, before and behind the point together. Raises ValueError."""
     text = text.strip()

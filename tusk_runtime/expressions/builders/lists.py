@@ -113,7 +113,7 @@ def quantifier(c: Checker, call: s.Call, expected: Expected) -> Code:
     code = c.settled(code, f"given to `{call.name}`")
     if not code.known:
         return c.unknown(call)
-    if code.type.kind == "json":
+    if code.type.kind == "json" or (code.type.item is not None and code.type.item.kind == "json"):
         code = c.convert(code, Type("list", item=BOOLEAN))
     item = code.type.item
     if code.type.kind != "list" or item is None or item.kind != "boolean" or item.optional:

@@ -129,7 +129,10 @@ def unique(b: Budget, xs: list[Any]) -> list[Any]:
     b.list(len(xs))
     if xs and isinstance(xs[0], str | list | dict):
         b.value(xs)
-    return list({freeze(x): x for x in reversed(xs)}.values())[::-1] if xs else []
+    seen: dict[Any, Any] = {}
+    for x in xs:
+        seen.setdefault(freeze(x), x)
+    return list(seen.values())
 
 
 def join(b: Budget, texts: list[str], sep: str = "") -> str:

@@ -12,7 +12,7 @@ from tusk_runtime.model.codes import BAD_MACHINE, STATE_NOT_SET, UNDECLARED_FIEL
 from tusk_runtime.model.context import Building, suggest
 from tusk_runtime.model.declarations.events import RESERVED
 from tusk_runtime.model.named_types import BROKEN, fields_of
-from tusk_runtime.model.reader import DESCRIPTION, Key, Reader, wrong_type
+from tusk_runtime.model.reader import DESCRIPTION, TYPES, Key, Reader, wrong_type
 from tusk_runtime.model.scopes import event_data, fold_scope, nullable, partial, record_type
 from tusk_runtime.types import ABSENT, UUID, Field, Record, Type, parse_type
 
@@ -43,7 +43,7 @@ def read(b: Building) -> list[Head]:
     heads = []
     for entry, node in b.declarations("aggregates"):
         reader = Reader(node, KEYS, f"the aggregate `{entry.key}`", b.problems, entry.key_span, HINT)
-        state = fields_of(reader.map("state"), entry.key, b.types, b.problems, reserved=RESERVED)
+        state = fields_of(reader.map("state", TYPES), entry.key, b.types, b.problems, reserved=RESERVED)
         machine = _machine(b, reader, state)
         if machine is not None:
             type_ = state.fields[machine].type
@@ -187,7 +187,7 @@ def _handler(
 
 def _check_first(b: Building, head: Head, first: dict[str, Command]) -> None:
     """Every event that can come first sets every state field that nothing else sets."""
-    state = head.reader.map("state")
+    state = head.reader.map("state", TYPES)
     for name, field in head.aggregate.state.fields.items():
         for event, command in first.items():
             fold = head.folds.get(event)

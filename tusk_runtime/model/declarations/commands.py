@@ -13,10 +13,10 @@ from tusk_runtime.model.context import Building, suggest
 from tusk_runtime.model.declarations.emits import read_emits
 from tusk_runtime.model.declarations.events import RESERVED
 from tusk_runtime.model.loops import read_condition
-from tusk_runtime.model.named_types import fields_of
-from tusk_runtime.model.reader import DESCRIPTION, Key, Reader, wrong_type
-from tusk_runtime.model.scopes import command_id_scope, command_scope, id_type
-from tusk_runtime.types import STRING, Record, assignable
+from tusk_runtime.model.named_types import BROKEN, fields_of
+from tusk_runtime.model.reader import DESCRIPTION, TYPES, Key, Reader, wrong_type
+from tusk_runtime.model.scopes import command_id_scope, command_scope, id_type, record_type
+from tusk_runtime.types import STRING, UUID, Record, assignable
 
 KEYS = (
     DESCRIPTION,
@@ -41,6 +41,7 @@ RULE_KEYS = (
     Key("check", "condition", "What must hold.", required=True),
     Key("message", "text", "What to say where it does not; it may hold `{{ }}`."),
 )
+RULES = '`{ check: "{{ … }}", message: "…" }`, or a list of these'
 HINT = "the fields of a command stand in `fields: { … }`"
 
 
@@ -57,13 +58,19 @@ def read(b: Building) -> None:
 def _command(b: Building, entry: Entry, node: MapNode) -> Command | None:
     what = f"the command `{entry.key}`"
     reader = Reader(node, KEYS, what, b.problems, entry.key_span, HINT)
-    fields = fields_of(reader.map("fields"), entry.key, b.types, b.problems, reserved=RESERVED)
+    fields = fields_of(reader.map("fields", TYPES), entry.key, b.types, b.problems, reserved=RESERVED)
     name = reader.text("aggregate")
     aggregate: Aggregate | None = b.find("aggregates", name, reader.value_span("aggregate")) if name else None
+    # Without its aggregate a command cannot be built, but the rest of it is checked all the same.
+    state = record_type(aggregate.state) if aggregate is not None else BROKEN
+    scope = command_scope(fields, state, aggregate.id if aggregate is not None else UUID)
+    allow = read_condition(reader, "allow", scope)
+    rules = tuple(rule for item in reader.maps("require", RULES) if (rule := _rule(b, item, scope, what)))
+    emits = tuple(read_emits(b, reader, scope, fields))
+    internal = reader.flag("internal")
     if aggregate is None:
         return None
     from_states = _from(b, reader, aggregate)
-    scope = command_scope(fields, aggregate.state, aggregate.id)
     return Command(
         entry.key,
         aggregate.name,
@@ -71,10 +78,10 @@ def _command(b: Building, entry: Entry, node: MapNode) -> Command | None:
         _id(b, reader, fields, aggregate),
         from_states,
         _creates(reader, aggregate, from_states),
-        read_condition(reader, "allow", scope),
-        tuple(rule for item in reader.maps("require") if (rule := _rule(b, item, scope, what))),
-        tuple(read_emits(b, reader, scope, fields)),
-        reader.flag("internal"),
+        allow,
+        rules,
+        emits,
+        internal,
         reader.text("description"),
         entry.key_span,
     )

@@ -86,7 +86,8 @@ class _Reading:
         keys, where = self._split(named if adds else {}, adds)
         if keys is None and (adds or where is None):
             keys = self._implicit_key(adds, named)
-        values = {name: entry for name, entry in named.items() if keys is None or name not in keys}
+        # Where a row is changed, a key among the values is a mistake that `_check_values` tells.
+        values = {name: entry for name, entry in named.items() if not (adds and keys and name in keys)}
         self._check_values(values, adds)
         span = reader.value_span(kind)
         key_expression = self._compile_key(keys, outer, adds, span) if keys is not None else None
@@ -106,10 +107,10 @@ class _Reading:
         kinds = [kind for kind in KINDS if kind in self.reader]
         if len(kinds) == 1:
             kind = kinds[0]
-            if kind == "delete" and self.reader.flag("delete", True) is not True:
-                node = self.reader.node_of("delete")
-                assert node is not None  # noqa: S101 - the key is there
-                wrong_type(self.problems, node, f"`delete` of {self.what}", "`true`")
+            node = self.reader.node_of("delete")
+            if node is not None and not (isinstance(node, ScalarNode) and node.value is True):
+                advice = "write `delete: true`; a condition stands beside it, as `when`"
+                wrong_type(self.problems, node, f"`delete` of {self.what}", "`true`", advice)
             return kind
         if len(kinds) > 1:
             self.problems.error(

@@ -6,6 +6,7 @@ import hashlib
 
 import orjson
 
+from tusk_runtime.language.diagnostics import nearest
 from tusk_runtime.language.document import Entry, ScalarNode
 from tusk_runtime.language.source import Span
 from tusk_runtime.model.application import EventType, Operation, Projection
@@ -13,7 +14,7 @@ from tusk_runtime.model.codes import NO_KEY, UNDECLARED_COLUMN
 from tusk_runtime.model.context import Building, suggest
 from tusk_runtime.model.declarations.operations import Rows, read_operations
 from tusk_runtime.model.named_types import fields_of
-from tusk_runtime.model.reader import DESCRIPTION, Key, Reader, items_of, wrong_type
+from tusk_runtime.model.reader import DESCRIPTION, TYPES, Key, Reader, items_of, wrong_type
 from tusk_runtime.model.scopes import event_data
 from tusk_runtime.types import ABSENT, JSON, STRING, Record, Type
 
@@ -35,8 +36,8 @@ def read(b: Building) -> None:
     for entry, node in b.declarations("projections"):
         reader = Reader(node, KEYS, f"the projection `{entry.key}`", b.problems, entry.key_span, HINT)
         reader.choice("mode", "real_time", ["real_time"], ["batch", "inline"])
-        columns = fields_of(reader.map("columns"), "row", b.types, b.problems, column=True)
-        key = _key(reader, columns)
+        columns = fields_of(reader.map("columns", TYPES), "row", b.types, b.problems, what="column")
+        key = _key(reader, columns) if "columns" in reader else ()
         if not key:
             b.broken.add(("projections", entry.key))
             continue
@@ -67,12 +68,13 @@ def definition_hash(*parts: object) -> str:
 
 
 def _key(reader: Reader, columns: Record) -> tuple[str, ...]:
-    names = []
+    names: list[str] = []
     for node in reader.texts("key", "a column, or a list of columns"):
         name = str(node.value)
         field = columns.fields.get(name)
         if field is None:
             _unknown_column(reader, name, node.span, columns)
+            names.extend(guess for guess in [nearest(name, columns.fields)] if guess is not None)
             continue
         names.append(name)
         if field.type.optional or (field.type.kind in NO_KEYS and field.default is ABSENT):
@@ -152,12 +154,20 @@ def _check_one_aggregate(b: Building, rows: Rows) -> None:
         for owner in owners:
             if first is None:
                 first = event, owner
+            elif owner != first[1] and event == first[0]:
+                rows.b.problems.error(
+                    NO_KEY,
+                    span,
+                    f"`{event}` in `on` of {rows.what} is of `{first[1]}` and of `{owner}`, so the id of "
+                    "the event's aggregate does not say which row is meant",
+                    help=f"name `{rows.key[0]}` in the map or in `where`",
+                )
+                return
             elif owner != first[1]:
-                shown = "`*`" if event == "*" else f"`{event}`"
                 b.problems.error(
                     NO_KEY,
                     span,
-                    f"the rows of {rows.what} are those of `{first[1]}`, and {shown} belongs to `{owner}`",
+                    f"the rows of {rows.what} are those of `{first[1]}`, and `{event}` belongs to `{owner}`",
                     help=f"say which row is meant: name `{rows.key[0]}` in the map or in `where`",
                     related=[(rows.implicit[first[0]], f"an event of `{first[1]}`")],
                 )

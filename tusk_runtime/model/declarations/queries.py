@@ -14,7 +14,7 @@ from tusk_runtime.model.context import Building, suggest
 from tusk_runtime.model.loops import read_condition
 from tusk_runtime.model.named_types import BROKEN, fields_of
 from tusk_runtime.model.names import check_name
-from tusk_runtime.model.reader import DESCRIPTION, Key, Reader, items_of, wrong_type
+from tusk_runtime.model.reader import DESCRIPTION, TYPES, Key, Reader, items_of, wrong_type
 from tusk_runtime.model.scopes import params_scope, row_scope
 from tusk_runtime.model.where import UNORDERED, read_where
 from tusk_runtime.types import STRING, TEXTS, Field, Record
@@ -65,12 +65,16 @@ def read(b: Building) -> None:
 
 
 def _query(b: Building, name: str, reader: Reader) -> Query | None:
-    params = fields_of(reader.map("params"), "params", b.types, b.problems, reserved=RESERVED)
+    params = fields_of(
+        reader.map("params", TYPES), "params", b.types, b.problems, what="parameter", reserved=RESERVED
+    )
     projection = _projection(b, reader)
+    scope = params_scope(params)
+    limit, total = reader.integer("limit", 100, 1, MAX_LIMIT), reader.flag("total")
+    allow = read_condition(reader, "allow", scope)
     if projection is None:
         return None
     columns = projection.columns
-    scope = params_scope(params)
     select, answer = _select(b, reader, columns, params)
     return Query(
         name,
@@ -81,10 +85,10 @@ def _query(b: Building, name: str, reader: Reader) -> Query | None:
         select,
         answer,
         _order(reader, columns),
-        reader.integer("limit", 100, 1, MAX_LIMIT),
-        reader.flag("total"),
+        limit,
+        total,
         _returns(reader, columns),
-        read_condition(reader, "allow", scope),
+        allow,
         reader.text("description"),
         reader.head,
     )

@@ -10,7 +10,7 @@ from tusk_runtime.clock import to_microseconds
 from tusk_runtime.language.diagnostics import Code
 from tusk_runtime.language.document import Entry, MapNode, Node, ScalarNode
 from tusk_runtime.model.application import Expected, Step, TestCase
-from tusk_runtime.model.codes import BAD_TEST, NOT_YET
+from tusk_runtime.model.codes import BAD_TEST, NOT_YET, UNDECLARED_COMMAND
 from tusk_runtime.model.context import Building, suggest
 from tusk_runtime.model.reader import DESCRIPTION, LATER_HELP, Key, Reader, items_of, wrong_type
 from tusk_runtime.types import DURATION, Record, read_value
@@ -149,7 +149,7 @@ class _Case:
         else:
             known = [*b.commands, *b.events, "after"]
             advice = suggest(name, known, "the application")
-            self._error(BAD_TEST, entry, f"no command or event `{name}` is declared", advice)
+            self._error(UNDECLARED_COMMAND, entry, f"no command or event `{name}` is declared", advice)
         return None
 
     def _check_duration(self, entry: Entry) -> None:
@@ -202,7 +202,7 @@ class _Case:
                 self.problems, entry.node, f"`query` `{entry.key}`", "`{ params: { … }, rows: [ … ] }`"
             )
             return
-        reader = Reader(entry.node, QUERY_KEYS, f"{what} in a test", self.problems, entry.key_span)
+        reader = Reader(entry.node, QUERY_KEYS, f"the test of {what}", self.problems, entry.key_span)
         asked = reader.map("params")
         if asked is not None:
             self._check_fields(asked, params, what, (), "parameter")

@@ -190,7 +190,7 @@ class SqliteEvents:
             return max(0, self._head.position - max(0, after))  # positions have no holes here
         return await self._log.run(self._reader.count, after, types)
 
-    async def wait_beyond(self, position: int, timeout: float) -> int:  # noqa: ASYNC109 - the contract
+    async def wait_beyond(self, position: int, timeout: float) -> int:
         """Wait until the head is beyond a position, or for `timeout` seconds. Returns the head."""
         return await self._head.wait_beyond(position, timeout)
 
@@ -230,7 +230,7 @@ class SqliteReadModels:
         """Remove keys, write rows, and move the checkpoint, all or nothing."""
         await self._writer.run(read_tables.write, table, upserts, deletes, expected, position)
 
-    async def select(self, sql: str, parameters: Sequence[Any], *, timeout: float) -> Sequence[Row]:  # noqa: ASYNC109
+    async def select(self, sql: str, parameters: Sequence[Any], *, timeout: float) -> Sequence[Row]:
         """Run a read-only statement. Raises Unavailable past `timeout` seconds."""
         deadline = monotonic() + timeout
         return await self._queries.run(read_tables.select, sql, parameters, deadline, timeout)
