@@ -333,7 +333,7 @@ async def run(folder: Path, rows: int | None) -> bool:
             told("sent again", ["something was taken twice"])
         told("queries", await differences(server, wanted))
     finally:
-        server.kill()
+        await server.close()
 
     server = Server(copy_of("flights.tsk", folder / "cut"), "--no-watch")
     try:
@@ -347,7 +347,7 @@ async def run(folder: Path, rows: int | None) -> bool:
         print(f"  the sender went on by itself: {sent.text.strip()}")
         told("queries", await differences(server, wanted) if sent.code == 0 else [sent.text])
     finally:
-        server.kill()
+        await server.close()
 
     server = Server(copy_of("flights.tsk", folder / "twice"), "--no-watch")
     try:
@@ -360,7 +360,7 @@ async def run(folder: Path, rows: int | None) -> bool:
         print(f"sender killed; sent again: {sent.text.strip()}")
         told("queries", await differences(server, wanted))
     finally:
-        server.kill()
+        await server.close()
     return good
 
 

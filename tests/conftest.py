@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 
 
 @pytest.fixture
-def serve() -> Iterator[Callable[..., Server]]:
+async def serve() -> AsyncIterator[Callable[..., Server]]:
     """Makes servers, not yet started, that are killed when the test ends."""
     servers: list[Server] = []
 
@@ -26,4 +26,4 @@ def serve() -> Iterator[Callable[..., Server]]:
 
     yield make
     for server in servers:
-        server.kill()
+        await server.close()

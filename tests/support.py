@@ -52,6 +52,7 @@ class Server:
         self._command = [*_dying_with_us(), *command, str(file), *arguments]
         self._environment = {**os.environ, "NO_COLOR": "1", **(environment or {})}
         self._printed_before = 0
+        self._connections: list[Connection] = []
 
     @property
     def pid(self) -> int:
@@ -128,6 +129,14 @@ class Server:
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
 
+    async def close(self) -> None:
+        """Kill it, and let go of all connections to it."""
+        self.kill()
+        for connection in self._connections:
+            connection.close()
+        self._connections.clear()
+        await asyncio.sleep(0.01)  # the loop tells the transports
+
     def client(self) -> httpx.AsyncClient:
         """A client that shows the token; to be closed by the caller."""
         return httpx.AsyncClient(
@@ -136,7 +145,9 @@ class Server:
 
     def connection(self) -> Connection:
         """A bare keep-alive connection, not yet open."""
-        return Connection(self.port, self.token)
+        connection = Connection(self.port, self.token)
+        self._connections.append(connection)
+        return connection
 
 
 def _dying_with_us() -> list[str]:

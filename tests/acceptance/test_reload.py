@@ -373,6 +373,20 @@ async def test_every_way_to_save_is_noticed(shop):
     connection.close()
 
 
+async def test_an_edit_while_it_starts_is_not_lost(serve, tmp_path):
+    """A save between the reading of the file and the beginning of the watch becomes live all the same."""
+    server = serve(copy_of("shop.tsk", tmp_path))
+    text = server.file.read_text() + ADD_A_QUERY
+    starting = asyncio.create_task(server.start())
+    # The folder is made after the file was read, and before anything listens.
+    await until((tmp_path / ".tusk").exists, "the store opens", 20, 0.001)
+    server.file.write_text(text)
+    await starting
+    begin = time.monotonic()
+    await until(lambda: "generation 2 is live" in server.printed(), "the edit is live", 5)
+    print(f"live {time.monotonic() - begin:.2f} s after the start")
+
+
 async def test_an_edit_outlives_a_restart(serve, shop):
     """What was live is live after a kill too, and a broken file does not start."""
     connection = shop.connection()

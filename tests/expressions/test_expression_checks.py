@@ -81,6 +81,8 @@ REFUSED: list[tuple[str, str, str, str]] = [
     ("string(data.lines)", "TSK407", "data.lines", "to_json(data.lines)"),
     ("data.total * data.f", "TSK408", "data.total * data.f", "decimal(data.f)"),
     ("data.total > data.f", "TSK408", "data.total > data.f", ""),
+    ("sum(data.m)", "TSK407", "data.m", ""),
+    ("sort(data.items, 1)", "TSK406", "1", "quote"),
     # null
     ("data.opt + 1", "TSK409", "data.opt", "data.opt ?? …"),
     ("1 + data.opt * 2", "TSK409", "data.opt", "data.opt != null"),

@@ -68,6 +68,8 @@ def _equality(c: Checker, op: str, one: Code, two: Code, step: s.Syntax) -> Code
     nulls = [code for code in (one, two) if code.type.kind == "null"]
     if nulls:
         other = c.close(two if nulls[0] is one else one)
+        if isinstance(other.node, ast.Constant):
+            return Code(ast.Constant((other.node.value is None) == (op == "==")), BOOLEAN, step)
         test: ast.cmpop = ast.Is() if op == "==" else ast.IsNot()
         return Code(ast.Compare(other.node, [test], [ast.Constant(None)]), BOOLEAN, step)
     if "json" in (one.type.kind, two.type.kind):

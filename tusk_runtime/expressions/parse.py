@@ -13,7 +13,7 @@ from tusk_runtime.expressions import codes, hints
 from tusk_runtime.expressions import syntax as s
 from tusk_runtime.expressions.limits import MAX_DEPTH, MAX_NODES, MAX_SOURCE
 from tusk_runtime.language.diagnostics import Code
-from tusk_runtime.language.grammar import grammar_folder
+from tusk_runtime.language.grammar import lalr_parser
 
 if TYPE_CHECKING:
     from lark import Lark, Token
@@ -321,13 +321,9 @@ def _parser() -> Lark:
     All tokens are kept and the nodes are built while parsing: no tree in between, no positions to propagate.
     The basic lexer knows keywords everywhere, so that `orders` is never read as `or` and `ders`.
     """
-    from lark import Lark
-
-    path = grammar_folder() / "expressions.lark"
     builder: Any = _BUILDER
-    return Lark.open(
-        str(path),
-        parser="lalr",
+    return lalr_parser(
+        "expressions.lark",
         lexer="basic",
         transformer=builder,
         keep_all_tokens=True,

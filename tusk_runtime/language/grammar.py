@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,25 +27,41 @@ def read_grammar(name: str) -> str:
     return (grammar_folder() / name).read_text(encoding="utf-8")
 
 
+def lalr_parser(name: str, **options: Any) -> Lark:
+    """The LALR parser of a grammar, such as `types.lark`, with Lark's options.
+
+    Its tables are kept in the user's cache folder: to build them takes a short command's time three times
+    over. Lark itself notices a grammar, an option or a version that has changed.
+    """
+    # Lark takes longer to import than a small file takes to read: only who parses pays for it.
+    from lark import Lark
+
+    folder = _cache_folder()
+    if folder is not None:
+        options["cache"] = str(folder / f"{name}.tables")
+    return Lark(read_grammar(name), parser="lalr", **options)
+
+
+@cache
+def _cache_folder() -> Path | None:
+    """A folder that only this user can write, since Lark unpickles what it finds there; None without one."""
+    try:
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tusk-runtime"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = folder.stat()
+        owned = not hasattr(os, "getuid") or found.st_uid == os.getuid()
+        return folder if owned and not found.st_mode & 0o022 else None
+    except (OSError, RuntimeError):
+        return None
+
+
 @cache
 def document_parser() -> Lark:
     """The LALR parser for documents, built once."""
-    # Lark takes longer to import than a small file takes to read: only who parses pays for it.
-    from lark import Lark
-    from lark.lexer import Lexer
+    from tusk_runtime.language.no_lexer import NoLexer
 
-    class NoLexer(Lexer):
-        """Tokens are fed by `parse`, so that it can recover; Lark need not build a lexer of its own."""
-
-        def __init__(self, conf: Any) -> None:
-            pass
-
-        def lex(self, lexer_state: Any, parser_state: Any) -> Iterator[Any]:
-            return iter(())
-
-    return Lark(
-        read_grammar("tsk.lark"),
-        parser="lalr",
+    return lalr_parser(
+        "tsk.lark",
         lexer=NoLexer,
         transformer=TreeBuilder(),
         keep_all_tokens=True,

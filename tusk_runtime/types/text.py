@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 from tusk_runtime.language.diagnostics import Code, Problems, did_you_mean, nearest
 from tusk_runtime.language.document import ScalarNode
-from tusk_runtime.language.grammar import grammar_folder
+from tusk_runtime.language.grammar import lalr_parser
 from tusk_runtime.types import codes
 from tusk_runtime.types.constraints import LENGTHS
 from tusk_runtime.types.kinds import ABSENT, MAX_DIGITS, Name, Type
@@ -396,6 +396,4 @@ def _unquote(token: Token) -> str:
 
 @cache
 def _grammar() -> Lark:
-    from lark import Lark
-
-    return Lark.open(str(grammar_folder() / "types.lark"), parser="lalr", propagate_positions=True)
+    return lalr_parser("types.lark", propagate_positions=True)

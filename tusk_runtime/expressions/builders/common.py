@@ -10,6 +10,7 @@ from tusk_runtime.expressions import syntax as s
 from tusk_runtime.expressions.calls import (
     literal_argument,
     visit_argument,
+    wrong_argument,
 )
 from tusk_runtime.expressions.checker import Checker
 from tusk_runtime.expressions.code import Code
@@ -44,10 +45,8 @@ def bare(type_: Type) -> Type:
     return Type(type_.kind, places=type_.places, values=type_.values)
 
 
-def list_argument(
-    c: Checker, call: s.Call, bound: dict[str, Type] | None = None, hint: Expected = None
-) -> Code:
-    """The first argument, which must be a list as the signature says."""
+def list_argument(c: Checker, call: s.Call, hint: Expected = None) -> Code:
+    """The first argument, which must be a list."""
     node = call.arguments[0]
     if hint is not None and not isinstance(node, s.Comprehension):
         hint = None
@@ -57,6 +56,8 @@ def list_argument(
     code = c.settled(code, f"given to `{call.name}`")
     if code.known and code.type.kind == "json":
         code = c.convert(code, Type("list", item=JSON))
+    if code.known and code.type.kind != "list":
+        return wrong_argument(c, code, "list<T>", call)
     return code
 
 

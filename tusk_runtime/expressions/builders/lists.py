@@ -169,8 +169,10 @@ def sort(c: Checker, call: s.Call, expected: Expected) -> Code:
         field = literal_argument(c, arguments[0], "the name of a field", call)
         if isinstance(field, bool):
             field = None  # `sort(list, true)`: by the entries, descending
-        else:
+        elif isinstance(field, str):
             arguments = arguments[1:]
+        else:
+            return c.error(codes.ARGUMENTS, arguments[0], "the name of a field is a text", "quote it")
     by = item
     if isinstance(field, str):
         if item.record is None or field not in item.record.fields:

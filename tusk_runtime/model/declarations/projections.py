@@ -119,7 +119,7 @@ def _on(b: Building, rows: Rows, reader: Reader) -> dict[str, tuple[Operation, .
     found: dict[str, tuple[Operation, ...]] = {}
     for entry in reader.map("on", "a map of events and what they do") or ():
         if entry.key == "*":
-            operations = read_operations(rows, entry, JSON, STRING, raw=True)
+            operations = read_operations(rows, entry, JSON, _id_of(b, "*"), raw=True)
             names = list(b.events)
         else:
             event: EventType | None = b.find("events", entry.key, entry.key_span)
@@ -136,7 +136,9 @@ def _on(b: Building, rows: Rows, reader: Reader) -> dict[str, tuple[Operation, .
 
 
 def _owners(b: Building, event: str) -> list[str]:
-    """The aggregates that an event belongs to: those that apply it."""
+    """The aggregates that an event belongs to: those that apply it; any event is of any."""
+    if event == "*":
+        return list(b.aggregates)
     return [name for name in b.aggregates if event in b.handled.get(name, ())]
 
 
@@ -150,8 +152,7 @@ def _check_one_aggregate(b: Building, rows: Rows) -> None:
     """Operations without a named key belong to one aggregate type."""
     first: tuple[str, str] | None = None
     for event, span in rows.implicit.items():
-        owners = list(b.aggregates) if event == "*" else _owners(b, event)
-        for owner in owners:
+        for owner in _owners(b, event):
             if first is None:
                 first = event, owner
             elif owner != first[1] and event == first[0]:

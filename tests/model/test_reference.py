@@ -1,0 +1,72 @@
+"""docs/language.md says everything that the code accepts, and every snippet of the documentation loads."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+from pathlib import Path
+
+import language_page
+import pytest
+from model_golden import diagnose
+
+import tusk_runtime.model
+from tusk_runtime.expressions import FUNCTIONS
+from tusk_runtime.language.diagnostics import CODES, Problems
+from tusk_runtime.language.load import load_text
+from tusk_runtime.language.report import render
+from tusk_runtime.model.reader import Key
+from tusk_runtime.model.sections import LATER, SECTIONS
+from tusk_runtime.types.text import BUILT_IN, CONSTRAINTS
+
+ROOT = Path(__file__).parents[2]
+PAGE = language_page.PAGE.read_text()
+SNIPPET = re.compile(r"^```tsk( fragment)?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def test_the_generated_parts_are_up_to_date() -> None:
+    assert language_page.renewed(PAGE) == PAGE, "run: python tests/model/language_page.py"
+    assert set(language_page.generated()) == set(re.findall(r"<!-- ((?!end)[^>]+?) -->\n", PAGE))
+
+
+def test_every_table_of_keys_is_in_the_page() -> None:
+    tables = [
+        (module.name, name)
+        for module in pkgutil.walk_packages(tusk_runtime.model.__path__, "tusk_runtime.model.")
+        for name, value in vars(importlib.import_module(module.name)).items()
+        if isinstance(value, tuple) and value and isinstance(value[0], Key) and not isinstance(value, Key)
+        if not any(value is known for known in language_page.KEYS.values())
+    ]
+    assert tables == []
+
+
+def test_every_accepted_word_is_in_the_page() -> None:
+    words = {f"`[{name}]`" for name in SECTIONS} | {f"`{name}`" for name in LATER}
+    words |= {f"`{key.name}`" for declared in language_page.KEYS.values() for key in declared}
+    words |= {f"`{name}`" for name in (*BUILT_IN, *CONSTRAINTS, "enum", "pii")}
+    words |= {f"`{name}`" for names in CONSTRAINTS.values() for name in names}
+    words |= {f"`{name}(" for name in FUNCTIONS} | {f"`{code}`" for code in CODES}
+    assert {word for word in words if word not in PAGE} == set()
+
+
+def snippets() -> list[tuple[str, bool, str]]:
+    """Every snippet with its place, and whether it is a fragment."""
+    return [
+        (f"{page.name}:{text.count(chr(10), 0, match.start()) + 1}", bool(match[1]), match[2])
+        for page in PAGES
+        for text in [page.read_text()]
+        for match in SNIPPET.finditer(text)
+    ]
+
+
+@pytest.mark.parametrize(("place", "fragment", "text"), snippets(), ids=[s[0] for s in snippets()])
+def test_every_snippet_loads(place: str, fragment: bool, text: str) -> None:
+    if fragment:
+        problems = Problems()
+        load_text(text, place, {}, problems)
+        found = problems.sorted()
+    else:
+        found = diagnose(text)
+    assert render(found) == ""
