@@ -246,7 +246,7 @@ def broken_edits(text: str) -> list[tuple[str, bytes | None]]:
         ("a type error", with_("{{ sum(l.quantity * l.price for l in command.lines) > 0 }}", "{{ 'yes' }}")),
         ("a type error", with_('status: "shipped"', "status: 7")),
         ("a wrong default", with_('"Money = 0"', '"Money = free"')),
-        ("a missing event", with_('OrderConfirmed: {}\n', "")),
+        ("a missing aggregate", with_("[aggregates.Payment]", "[aggregates.Paiment]")),
         ("a wrong environment", with_('name: "shop"', 'name: @env("NOBODY_SETS_THIS")')),
         ("another database", text.encode() + b'\n[store_config]\nsqlite: { path: "other.db" }\n'),
         ("another backend", text.encode() + b'\n[event_store]\nbackend: "in_memory"\n'),

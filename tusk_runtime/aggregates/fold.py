@@ -97,7 +97,9 @@ class _Applier:
         self._needs_now = "now" in roots
         self._needs_meta = "meta" in roots
         # `uuid()` derives from the event's id, which only the envelope knows.
-        derives = any(isinstance(node, ast.Name) and node.id == IDENTITY for node in ast.walk(fold.changes.body))
+        derives = any(
+            isinstance(node, ast.Name) and node.id == IDENTITY for node in ast.walk(fold.changes.body)
+        )
         self.sees_envelope = self._needs_event or self._needs_now or self._needs_meta or derives
 
     def apply_data(self, values: Mapping[str, Any], data: Any) -> Mapping[str, Any]:

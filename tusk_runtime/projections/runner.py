@@ -106,7 +106,7 @@ class ProjectionRunner:
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def advance(self) -> bool:
-        """Take in one page. Gives False if there was nothing. Raises ProjectionFailed, Conflict, StoreError."""
+        """Take in one page; False if there was nothing. Raises ProjectionFailed, Conflict, StoreError."""
         head = await self._events.head()
         if self.position >= head:
             return False

@@ -44,7 +44,7 @@ class ReadSide:
             await runner.start()
 
     async def caught_up(self) -> None:
-        """Wait until everything new has taken in the log. Raises Unavailable if an event cannot be applied."""
+        """Wait until everything new has taken in the log. Raises Unavailable if an event cannot be."""
         for runner in self.fresh:
             while True:
                 head = await self._store.events.head()
