@@ -9,7 +9,7 @@ from tusk_runtime.language.document import Entry, ListNode, MapNode, Node, Scala
 from tusk_runtime.model.codes import BAD_NAME, TYPE_CYCLE
 from tusk_runtime.model.names import TYPE_WORDS, check_name
 from tusk_runtime.model.reader import DESCRIPTION, wrong_type
-from tusk_runtime.types import ABSENT, Field, Record, Type, parse_type
+from tusk_runtime.types import ABSENT, Field, Record, Type, TypeText, parse_type
 from tusk_runtime.types import codes as type_codes
 
 BROKEN = Type("json")
@@ -24,6 +24,15 @@ class NamedTypes(Mapping[str, Type]):
         self._problems = problems
         self._types: dict[str, Type] = {}
         self._open: list[str] = []
+        self._texts: dict[str, TypeText] = {}
+
+    def parse(self, node: ScalarNode, problems: Problems) -> TypeText | None:
+        """The type that a text stands for, or None with a problem noted; each text is read once."""
+        text = str(node.value)
+        found = self._texts.get(text) or parse_type(node, self, problems)
+        if found is not None:
+            self._texts[text] = found
+        return found
 
     def __getitem__(self, name: str) -> Type:
         if name in self._types:
@@ -102,7 +111,7 @@ class NamedTypes(Mapping[str, Type]):
 def fields_of(
     node: MapNode | None,
     owner: str,
-    named: Mapping[str, Type],
+    named: NamedTypes,
     problems: Problems,
     *,
     what: str = "field",
@@ -128,10 +137,10 @@ def fields_of(
     return Record(owner, fields)
 
 
-def _field(name: str, node: Node, what: str, named: Mapping[str, Type], problems: Problems) -> Field:
+def _field(name: str, node: Node, what: str, named: NamedTypes, problems: Problems) -> Field:
     found = None
     if isinstance(node, ScalarNode) and isinstance(node.value, str):
-        found = parse_type(node, named, problems)
+        found = named.parse(node, problems)
     elif isinstance(node, MapNode):
         wrong_type(
             problems,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -40,3 +41,11 @@ def load_or_raise(path: Path, environment: Mapping[str, str]) -> Application:
     if loaded.application is None:
         raise InvalidConfiguration(loaded.diagnostics)
     return loaded.application
+
+
+def digest_of(file: Path) -> bytes:
+    """A hash of the content; of nothing where the file cannot be read."""
+    try:
+        return hashlib.blake2b(file.read_bytes(), digest_size=16).digest()
+    except OSError:
+        return b""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
@@ -14,7 +13,7 @@ from watchfiles import awatch
 from tusk_runtime.errors import TuskError
 from tusk_runtime.language.report import render
 from tusk_runtime.model.application import Application
-from tusk_runtime.running.load import Loaded, load
+from tusk_runtime.running.load import Loaded, digest_of, load
 from tusk_runtime.running.runtime import Runtime
 
 SETTLE_MS = 100
@@ -28,7 +27,7 @@ log = logging.getLogger("tusk.reload")
 class Watcher:
     """Watches the folder of a file, so that editors that write a new file and rename it are noticed.
 
-    `adjust` puts what the command line said over what the file says.
+    `seen` is the digest of the content that runs. `adjust` puts what the command line said over what the file says.
 
     What counts is the content: a save that changes nothing does nothing. The watcher outlives every error.
     """
@@ -39,6 +38,7 @@ class Watcher:
         environment: Callable[[], Mapping[str, str]],
         runtime: Runtime,
         say: Callable[[str], None],
+        seen: bytes,
         adjust: Callable[[Application], Application] = lambda application: application,
     ) -> None:
         self._file = file
@@ -48,7 +48,7 @@ class Watcher:
         self._adjust = adjust
         self._task: asyncio.Task[None] | None = None
         self._applying: asyncio.Task[None] | None = None
-        self._seen = _digest(file)
+        self._seen = seen
 
     async def start(self) -> None:
         """Begin to watch."""
@@ -86,7 +86,7 @@ class Watcher:
             yield
 
     async def _changed(self) -> None:
-        digest = _digest(self._file)
+        digest = digest_of(self._file)
         if digest == self._seen:
             return
         self._seen = digest
@@ -116,11 +116,3 @@ class Watcher:
     def _reject(self, why: str) -> None:
         self._runtime.rejected = why
         self._say(f"{why}\n{self._file.name}: not applied; generation {self._runtime.generation} goes on")
-
-
-def _digest(file: Path) -> bytes:
-    """A hash of the content; of nothing where the file cannot be read."""
-    try:
-        return hashlib.blake2b(file.read_bytes(), digest_size=16).digest()
-    except OSError:
-        return b""

@@ -118,7 +118,7 @@ def _schema(type_: Type, extra: Extra, known: dict[int, CoreSchema]) -> CoreSche
             schema = _then_violation(type_, schema) if type_.unique else schema
         case "map":
             schema = cs.dict_schema(
-                cs.str_schema(strict=True),
+                cs.str_schema(strict=True, min_length=0),
                 _schema(type_.entry, extra, known),
                 min_length=type_.min,
                 max_length=type_.max,
@@ -138,7 +138,8 @@ def _scalar_schema(type_: Type) -> CoreSchema:
             shape = {"email": EMAIL, "url": URL}.get(type_.kind)
             schema = cs.str_schema(
                 strict=True,
-                min_length=type_.min,
+                # A minimum, even of 0, makes pydantic look into the text and find halves of surrogate pairs.
+                min_length=type_.min or 0,
                 max_length=type_.max,
                 pattern=compile_pattern(shape or type_.pattern or "").whole
                 if shape or type_.pattern
@@ -176,7 +177,8 @@ def _plain_reader(type_: Type) -> Callable[[Any], Any]:
     bounded = type_.min is not None or type_.max is not None
     plain = re.compile(r"-?[0-9]{1,18}(?:\.[0-9]{1,18})?").fullmatch
     # Where the point must stand, from the right, so that nothing needs to be added.
-    tail = type_.places + 1 if type_.places else None
+    tail = type_.places + 1 if type_.places else 0
+    free = type_.places is None
 
     def read_text(value: Any) -> Any:
         if type(value) is not str:
@@ -187,7 +189,7 @@ def _plain_reader(type_: Type) -> Callable[[Any], Any]:
         return result
 
     def read_number(value: Any) -> Any:
-        if type(value) is str and plain(value) and (tail is None or value[-tail : -tail + 1] == "."):
+        if type(value) is str and plain(value) and (free or (tail and value[-tail : -tail + 1] == ".")):
             result = Decimal(value)
         else:
             result = read_decimal(type_, value)
