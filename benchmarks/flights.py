@@ -257,6 +257,7 @@ class Sender:
             *self._arguments,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
+            env={name: value for name, value in os.environ.items() if name != "TUSK_TOKEN"},
             start_new_session=True,
         )
 

@@ -67,7 +67,9 @@ class Server:
 
     def printed(self) -> str:
         """What this run has printed so far."""
-        return self.log.read_bytes()[self._printed_before :].decode() if self.log.exists() else ""
+        if not self.log.exists():
+            return ""
+        return self.log.read_bytes()[self._printed_before :].decode(errors="replace")
 
     def spawn(self) -> None:
         """Start the process without waiting for it."""

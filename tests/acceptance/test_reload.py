@@ -373,6 +373,34 @@ async def test_every_way_to_save_is_noticed(shop):
     connection.close()
 
 
+async def test_the_newest_of_many_quick_edits_wins(shop):
+    """Saves that come faster than a projection rebuilds: the last one is live in the end, and is whole."""
+    connection = shop.connection()
+    await fill(shop, 3000)
+    plain = shop.file.read_text()
+    column = added(added(plain, *ADD_A_COLUMN[0]), *ADD_A_COLUMN[1])
+    dice = random.Random(9)
+    async with Traffic(shop, seed=9) as traffic:
+        for number in range(1, 26):
+            query = ADD_A_QUERY.replace("dear_orders", f"dear_{number}")
+            renamed_over(shop.file, (column if number % 2 else plain) + query)
+            await asyncio.sleep(dice.uniform(0.02, 0.3))
+
+        async def live() -> bool:
+            return (await connection.request("GET", "/api/queries/dear_25"))[0] == 200
+
+        await until(live, "the last edit is live")
+    assert traffic.failures == []
+    assert (await connection.request("GET", "/api/queries/dear_24"))[0] == 404
+    status = await status_of(connection)
+    print(f"25 edits, generation {status['generation']}, slowest answer {traffic.slowest:.3f} s")
+    assert status["rejected"] == ""
+    assert [part["name"] for part in status["parts"]] == ["commands", "users", "orders", "sold", "payments"]
+    assert "Traceback" not in shop.printed()
+    events = await kill_cycles.all_events(connection)
+    assert await kill_cycles.compare_projections(connection, events, [("pieces", "items")]) == []
+
+
 async def test_an_edit_while_it_starts_is_not_lost(serve, tmp_path):
     """A save between the reading of the file and the beginning of the watch becomes live all the same."""
     server = serve(copy_of("shop.tsk", tmp_path))

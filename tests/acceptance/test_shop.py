@@ -365,13 +365,14 @@ async def test_a_read_only_disk(serve, tmp_path):
     await server.start()
     assert await server.stop() == 0
     bind = ["mount", "--bind", str(disk), str(disk)]
-    if os.geteuid() != 0 or subprocess.run(bind, capture_output=True, check=False).returncode != 0:
-        for path in (*disk.iterdir(), disk):
-            path.chmod(0o500 if path.is_dir() else 0o400)
+    if os.geteuid() != 0:
         undo = ["chmod", "-R", "u+w", str(disk)]
-    else:
-        subprocess.run(["mount", "-o", "remount,ro,bind", str(disk)], check=True)
+        subprocess.run(["chmod", "-R", "a-w", str(disk)], check=True)
+    elif subprocess.run(bind, capture_output=True, check=False).returncode == 0:
         undo = ["umount", "-l", str(disk)]
+        subprocess.run(["mount", "-o", "remount,ro,bind", str(disk)], check=True)
+    else:
+        pytest.skip("NO READ-ONLY DISK: root may write everywhere, and may not mount here")
     try:
         printed = fails(server, 1)
     finally:

@@ -6,12 +6,6 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-
-import tusk_runtime.expressions
-
-if not hasattr(tusk_runtime.expressions, "Expression"):
-    tusk_runtime.expressions.Expression = object
-
 from web_fakes import BASE, BEARER, TOKEN, FakeService
 
 from tusk_runtime.web import Limits, Security, WebApp, create_app

@@ -24,8 +24,9 @@ from tusk_runtime.expressions.expression import Expression
 from tusk_runtime.expressions.failures import BUDGET
 from tusk_runtime.expressions.fitting import fit
 from tusk_runtime.expressions.limits import MAX_DEPTH, Budget
-from tusk_runtime.expressions.parse import Braces, Wrong, parse, split
+from tusk_runtime.expressions.parse import parse
 from tusk_runtime.expressions.scope import Scope
+from tusk_runtime.expressions.templates import Braces, Wrong, split
 from tusk_runtime.language.diagnostics import Problems, did_you_mean
 from tusk_runtime.language.document import ListNode, MapNode, Node, ScalarNode
 from tusk_runtime.types import (

@@ -5,10 +5,9 @@ spellings.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Any
 
 from tusk_runtime.expressions import codes
+from tusk_runtime.expressions.templates import Wrong
 
 _OPERATORS: tuple[tuple[str, str, str], ...] = (
     (r"\*\*", "`**` is not in the language", "multiply: `x * x`"),
@@ -67,31 +66,27 @@ _OPPOSITES = {
 _NUMBER_WORD = re.compile(r"\d+\w+")
 
 
-def wrong_syntax(wrong: Callable[..., Exception], source: str, base: int, error: Any) -> Exception:
-    """The problem that a parser's error means, as `wrong(code, start, end, message, help)`."""
-    token = getattr(error, "token", None)
-    at = error.pos_in_stream if error.pos_in_stream is not None else len(source)
-    if token is not None and token.type == "$END":
+def wrong_syntax(source: str, base: int, at: int, end: int, ended: bool) -> Wrong:
+    """What the token between two offsets means, which fits nowhere. `base` is where the expression begins."""
+    if ended:
         at = len(source.rstrip())
-        return wrong(codes.SYNTAX, base + at, base + at, "the expression ends too early", _unfinished(source))
-    end = token.end_pos if token is not None else at + 1
-
+        return Wrong(codes.SYNTAX, base + at, base + at, "the expression ends too early", _unfinished(source))
     before = source[:at].rstrip()
     rest = source[at:]
     if re.search(r"\bis(\s+not)?$", before) or re.match(r"is\b", rest):
-        return _is_test(wrong, source, base, at)
+        return _is_test(source, base, at)
     for start in (at, at - 1):
         for pattern, message, hint in _OPERATORS:
             if start >= 0 and (match := re.compile(pattern).match(source, start)) and match.end() > at:
                 code = codes.JINJA if match[0] in ("**", "~") else codes.SYNTAX
-                return wrong(code, base + start, base + match.end(), message, hint)
+                return Wrong(code, base + start, base + match.end(), message, hint)
     if match := _NUMBER_WORD.match(rest):
         hint = f"quote it: `'{match[0]}'`" if re.fullmatch(r"(\d+(ms|[wdhms]))+", match[0]) else ""
-        return wrong(
+        return Wrong(
             codes.SYNTAX, base + at, base + at + len(match[0]), f"`{match[0]}` is no number and no name", hint
         )
     word = rest[: end - at] or "the end"
-    return wrong(
+    return Wrong(
         codes.SYNTAX,
         base + at,
         base + max(end, at + 1),
@@ -100,15 +95,15 @@ def wrong_syntax(wrong: Callable[..., Exception], source: str, base: int, error:
     )
 
 
-def _is_test(wrong: Callable[..., Exception], source: str, base: int, at: int) -> Exception:
+def _is_test(source: str, base: int, at: int) -> Wrong:
     matches = [m for m in re.finditer(r"\bis\s+(not\s+)?(\w+)", source) if m.start() <= at <= m.end()]
     if not matches:
-        return wrong(codes.JINJA, base + at, base + at + 2, "there are no `is` tests", "compare: `x == null`")
+        return Wrong(codes.JINJA, base + at, base + at + 2, "there are no `is` tests", "compare: `x == null`")
     match = matches[0]
     hint = _TESTS.get(match[2], "compare with `==`, `!=` or `in`")
     if match[1]:
         hint = _OPPOSITES.get(hint, hint)
-    return wrong(codes.JINJA, base + match.start(), base + match.end(), "there are no `is` tests", hint)
+    return Wrong(codes.JINJA, base + match.start(), base + match.end(), "there are no `is` tests", hint)
 
 
 def _unfinished(source: str) -> str:

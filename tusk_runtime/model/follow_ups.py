@@ -52,6 +52,12 @@ POINTING = frozenset(
 ) | {"TSK251", "TSK403", "TSK404"}
 """Those that point at the name that is missed; the others have it in their message."""
 
+FIELDS = frozenset({codes.UNDECLARED_FIELD.id, codes.UNDECLARED_COLUMN.id, codes.BAD_TEST.id, "TSK404"})
+"""Those that name a declaration and miss a field in it."""
+
+NOT_UNDERSTOOD = "this value cannot be understood"
+"""What expressions say of a value whose parts have a type that could not be read."""
+
 _QUOTED = re.compile(r"`([^`]+)`")
 _WORD = re.compile(r"\w+")
 _HEAD = re.compile(r"\[(\w+)")
@@ -66,13 +72,16 @@ def without_follow_ups(
     A declaration with such an error lost some of its text. A problem at the same place is the same
     problem; and what is missed somewhere may have stood in the text that was lost.
     """
+    told = [d for d in found if d.message != NOT_UNDERSTOOD]
+    found = told or list(found)
     errors = [d.span for d in earlier if d.severity == "error" and d.span.source.text]
     if not errors:
-        return list(found)
+        return found
     text = errors[0].source.text
     starts = _starts(root)
     lost: set[str] = set()
     damaged: set[int] = set()
+    incomplete: set[str] = set()
     unreadable: list[tuple[int, int]] = []
     for span in errors:
         if _is_read_head(span, root):
@@ -87,6 +96,7 @@ def without_follow_ups(
             block = bisect_right(starts, span.start)
             damaged.add(block)
             begin = starts[block - 1] if block else 0
+            incomplete.update(_WORD.findall(text, begin, text.find("\n", begin))[:1])
             end = starts[block] if block < len(starts) else len(text)
         lost.update(_WORD.findall(text, begin, end))
 
@@ -97,6 +107,8 @@ def without_follow_ups(
             return True
         if d.code not in ABSENCES:
             return False
+        if d.code in FIELDS and not incomplete.isdisjoint(_WORD.findall(d.message)):
+            return True
         if d.code in POINTING:
             return d.span.text.strip("\"'") in lost
         return bisect_right(starts, d.span.start) in damaged or not lost.isdisjoint(

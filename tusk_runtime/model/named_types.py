@@ -4,16 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
+from tusk_runtime.expressions.code import UNKNOWN
 from tusk_runtime.language.diagnostics import Problems
 from tusk_runtime.language.document import Entry, ListNode, MapNode, Node, ScalarNode
 from tusk_runtime.model.codes import BAD_NAME, TYPE_CYCLE
 from tusk_runtime.model.names import TYPE_WORDS, check_name
-from tusk_runtime.model.reader import DESCRIPTION, wrong_type
+from tusk_runtime.model.reader import DESCRIPTION, TYPES, Reader, wrong_type
 from tusk_runtime.types import ABSENT, Field, Record, Type, TypeText, parse_type
 from tusk_runtime.types import codes as type_codes
 
-BROKEN = Type("json")
+BROKEN = UNKNOWN
 """Stands for a type that could not be read: anything goes with it, so that nothing follows from it."""
+
+
+class OpenRecord(Record):
+    """The fields of a map that could not be read in full: there may be others, so nothing is missed in it."""
+
+    __slots__ = ()
+
+
+def is_open(record: Record) -> bool:
+    """Whether a record may have other fields than those that are known."""
+    return isinstance(record, OpenRecord)
 
 
 class NamedTypes(Mapping[str, Type]):
@@ -108,8 +120,26 @@ class NamedTypes(Mapping[str, Type]):
         return len(self._entries)
 
 
+def read_fields(
+    reader: Reader,
+    key: str,
+    owner: str,
+    named: NamedTypes,
+    *,
+    what: str = "field",
+    reserved: Collection[str] = (),
+) -> Record:
+    """The record that a key declares; without the key an empty one, an open one if it holds no map."""
+    if key not in reader:
+        return Record(owner, {})
+    node = reader.map(key, TYPES)
+    if node is None:
+        return OpenRecord(owner, {})
+    return fields_of(node, owner, named, reader.problems, what=what, reserved=reserved)
+
+
 def fields_of(
-    node: MapNode | None,
+    node: MapNode,
     owner: str,
     named: NamedTypes,
     problems: Problems,
@@ -119,11 +149,12 @@ def fields_of(
 ) -> Record:
     """A record from a map of names and type texts; `reserved` names are refused.
 
-    A field whose type cannot be read takes anything.
+    A field whose type cannot be read takes anything; one whose name cannot be gives an open record.
     """
     fields: dict[str, Field] = {}
     column = what == "column"
-    for entry in node or ():
+    unnamed = False
+    for entry in node:
         name = entry.key
         if name in reserved:
             problems.error(
@@ -134,7 +165,9 @@ def fields_of(
             )
         elif check_name(problems, entry, f"a {what}", column=column):
             fields[name] = _field(name, entry.node, f"the {what} `{name}`", named, problems)
-    return Record(owner, fields)
+        else:
+            unnamed = True
+    return OpenRecord(owner, fields) if unnamed else Record(owner, fields)
 
 
 def _field(name: str, node: Node, what: str, named: NamedTypes, problems: Problems) -> Field:

@@ -212,7 +212,7 @@ class Reader:
         return found
 
     def map(self, key: str, expected: str = "a map `{ name: … }`") -> MapNode | None:
-        """A map; nothing after the colon is an empty one."""
+        """A map."""
         node = self.node_of(key)
         if node is None or isinstance(node, MapNode):
             return node

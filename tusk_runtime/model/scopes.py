@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from tusk_runtime.expressions import LOOP, META, NOW, Scope, aggregate_type, event_type
+from tusk_runtime.model.named_types import BROKEN, is_open
 from tusk_runtime.types import JSON, STRING, TEXTS, Field, Record, Type
 
 
 def record_type(record: Record) -> Type:
     """The type of a record's values."""
-    return Type("record", record=record)
+    return BROKEN if is_open(record) else Type("record", record=record)
 
 
 def event_data(fields: Record, declared: bool) -> Type:
@@ -20,7 +21,7 @@ def event_data(fields: Record, declared: bool) -> Type:
 
 def id_type(id_: Type) -> Type:
     """The type of an aggregate's id in expressions: what is stored is a text."""
-    return id_ if id_.kind in TEXTS else STRING
+    return id_ if id_.kind in TEXTS or id_ is BROKEN else STRING
 
 
 def command_scope(command: Record, state: Type, id_: Type) -> Scope:
@@ -76,12 +77,12 @@ def with_item(scope: Scope, name: str, item: Type) -> Scope:
 def partial(record: Record, names: Collection[str]) -> Record:
     """The record of only these fields, each required: what a map of named fields gives."""
     fields = {name: Field(name, field.type) for name, field in record.fields.items() if name in names}
-    return Record(record.name, fields)
+    return Record(record.name, fields)  # only what is known: never an open one
 
 
 def nullable(record: Record, keep: Collection[str] = ()) -> Record:
     """The record with null in every field that has no default, except in those of `keep`."""
-    return Record(
+    return type(record)(
         record.name,
         {
             name: Field(name, field.type.or_null()) if field.required and name not in keep else field

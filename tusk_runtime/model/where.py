@@ -10,7 +10,7 @@ from tusk_runtime.language.document import Entry, ListNode, MapNode, Node, Scala
 from tusk_runtime.model.application import OPERATORS, Condition, Operator
 from tusk_runtime.model.codes import BAD_WHERE, NOT_YET, UNDECLARED_COLUMN
 from tusk_runtime.model.context import suggest
-from tusk_runtime.model.named_types import BROKEN
+from tusk_runtime.model.named_types import BROKEN, is_open
 from tusk_runtime.model.reader import wrong_type
 from tusk_runtime.types import BOOLEAN, STRING, TEXTS, Record, Type
 
@@ -39,6 +39,8 @@ def read_where(
     conditions: list[Condition] = []
     for entry in node:
         field = columns.fields.get(entry.key)
+        if field is None and is_open(columns):
+            continue
         if field is None:
             problems.error(
                 UNDECLARED_COLUMN,

@@ -11,8 +11,8 @@ from tusk_runtime.model.application import Aggregate, Command, EventType, Fold
 from tusk_runtime.model.codes import BAD_MACHINE, STATE_NOT_SET, UNDECLARED_FIELD
 from tusk_runtime.model.context import Building, suggest
 from tusk_runtime.model.declarations.events import RESERVED
-from tusk_runtime.model.named_types import BROKEN, fields_of
-from tusk_runtime.model.reader import DESCRIPTION, TYPES, Key, Reader, wrong_type
+from tusk_runtime.model.named_types import BROKEN, is_open, read_fields
+from tusk_runtime.model.reader import DESCRIPTION, Key, Reader, wrong_type
 from tusk_runtime.model.scopes import event_data, fold_scope, nullable, partial, record_type
 from tusk_runtime.types import ABSENT, UUID, Field, Record, Type, parse_type
 
@@ -43,13 +43,13 @@ def read(b: Building) -> list[Head]:
     heads = []
     for entry, node in b.declarations("aggregates"):
         reader = Reader(node, KEYS, f"the aggregate `{entry.key}`", b.problems, entry.key_span, HINT)
-        state = fields_of(reader.map("state", TYPES), entry.key, b.types, b.problems, reserved=RESERVED)
+        state = read_fields(reader, "state", entry.key, b.types, reserved=RESERVED)
         machine = _machine(b, reader, state)
         if machine is not None:
             type_ = state.fields[machine].type
             if state.fields[machine].default is ABSENT:
                 first = Field(machine, type_, type_.values[0])
-                state = Record(state.name, {**state.fields, machine: first})
+                state = type(state)(state.name, {**state.fields, machine: first})
         elif "machine" in reader:
             b.broken.add(("machines", entry.key))
         initial: dict[str, Any] = {
@@ -98,6 +98,8 @@ def _machine(b: Building, reader: Reader, state: Record) -> str | None:
     if not name:
         return None
     if name not in state.fields:
+        if is_open(state):
+            return None
         guess = nearest(name, state.fields)
         b.problems.error(
             BAD_MACHINE,
@@ -128,7 +130,10 @@ def read_handlers(b: Building, heads: list[Head]) -> None:
     """Read `on` of all aggregates; the commands, which say what can come first, are read already."""
     for head in heads:
         first = first_events(b, head.aggregate.name)
-        for entry in head.reader.map("on", "a map of events and what they change") or ():
+        on = head.reader.map("on", "a map of events and what they change")
+        if on is None and "on" in head.reader:
+            b.broken.add(("handlers", head.aggregate.name))
+        for entry in on or ():
             event: EventType | None = b.find("events", entry.key, entry.key_span)
             b.handled[head.aggregate.name].add(event.name if event is not None else entry.key)
             _handler(b, head, entry, event, first)
@@ -164,6 +169,8 @@ def _handler(
     fields = aggregate.state.fields
     for change in changes:
         name: str | None = change.key
+        if change.key not in fields and is_open(aggregate.state):
+            continue
         if change.key not in fields:
             b.problems.error(
                 UNDECLARED_FIELD,
@@ -187,15 +194,15 @@ def _handler(
 
 def _check_first(b: Building, head: Head, first: dict[str, Command]) -> None:
     """Every event that can come first sets every state field that nothing else sets."""
-    state = head.reader.map("state", TYPES)
+    state = head.reader.node_of("state")
     for name, field in head.aggregate.state.fields.items():
         for event, command in first.items():
             fold = head.folds.get(event)
-            if not field.required or fold is None or name in fold.fields or state is None:
+            if not field.required or fold is None or name in fold.fields:
                 continue
             b.problems.error(
                 STATE_NOT_SET,
-                state.entries[name].key_span,
+                state.entries[name].key_span if isinstance(state, MapNode) else head.reader.head,
                 f"`{event}` can be the first event of `{head.aggregate.name}`, and does not set `{name}`",
                 help=f"set it in `on: {{ {event}: {{ {name}: … }} }}`, or declare it with `?` or a default",
                 related=[(command.span, f"`{command.name}` may create the aggregate")],

@@ -13,8 +13,8 @@ from tusk_runtime.model.context import Building, suggest
 from tusk_runtime.model.declarations.emits import read_emits
 from tusk_runtime.model.declarations.events import RESERVED
 from tusk_runtime.model.loops import read_condition
-from tusk_runtime.model.named_types import BROKEN, fields_of
-from tusk_runtime.model.reader import DESCRIPTION, TYPES, Key, Reader, wrong_type
+from tusk_runtime.model.named_types import BROKEN, is_open, read_fields
+from tusk_runtime.model.reader import DESCRIPTION, Key, Reader, wrong_type
 from tusk_runtime.model.scopes import command_id_scope, command_scope, id_type, record_type
 from tusk_runtime.types import STRING, UUID, Record, assignable
 
@@ -58,7 +58,7 @@ def read(b: Building) -> None:
 def _command(b: Building, entry: Entry, node: MapNode) -> Command | None:
     what = f"the command `{entry.key}`"
     reader = Reader(node, KEYS, what, b.problems, entry.key_span, HINT)
-    fields = fields_of(reader.map("fields", TYPES), entry.key, b.types, b.problems, reserved=RESERVED)
+    fields = read_fields(reader, "fields", entry.key, b.types, reserved=RESERVED)
     name = reader.text("aggregate")
     aggregate: Aggregate | None = b.find("aggregates", name, reader.value_span("aggregate")) if name else None
     # Without its aggregate a command cannot be built, but the rest of it is checked all the same.
@@ -159,6 +159,8 @@ def _id(b: Building, reader: Reader, fields: Record, aggregate: Aggregate) -> Ex
         return None
     text = node.value
     if "{{" not in text:
+        if text not in fields.fields and is_open(fields):
+            return None
         if text not in fields.fields:
             b.problems.error(
                 NO_TARGET,

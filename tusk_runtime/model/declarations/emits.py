@@ -12,6 +12,7 @@ from tusk_runtime.model.application import Emit, EventType
 from tusk_runtime.model.codes import NO_SOURCE, UNDECLARED_FIELD, UNKNOWN_KEY
 from tusk_runtime.model.context import Building, suggest
 from tusk_runtime.model.loops import AS, FOR_EACH, WHEN, read_condition, read_loop
+from tusk_runtime.model.named_types import is_open
 from tusk_runtime.model.reader import DESCRIPTION, Key, Reader, items_of, wrong_type
 from tusk_runtime.model.scopes import partial, record_type
 from tusk_runtime.types import ABSENT, JSON, Field, Record, assignable
@@ -88,6 +89,8 @@ def _data(
     entries: dict[str, Entry] = {}
     for entry in node or ():
         name: str | None = entry.key
+        if entry.key not in fields and is_open(event.fields):
+            continue
         if entry.key not in fields:
             b.problems.error(
                 UNDECLARED_FIELD,
@@ -103,7 +106,7 @@ def _data(
         if field.name in entries:
             continue
         source = command.fields.get(field.name)
-        if source is None and field.required:
+        if source is None and field.required and not is_open(command):
             _no_source(b, event, field, command, what, span)
         elif source is not None and assignable(source.type, field.type):
             filled = ScalarNode(f"{{{{ command.{field.name} }}}}", span, quoted=True)

@@ -8,8 +8,8 @@ from tusk_runtime.language.source import Span
 from tusk_runtime.model.application import EventType
 from tusk_runtime.model.codes import CATEGORY_UNDECLARED, SAME_NAME
 from tusk_runtime.model.context import Building
-from tusk_runtime.model.named_types import fields_of
-from tusk_runtime.model.reader import DESCRIPTION, TYPES, Key, Reader, items_of, wrong_type
+from tusk_runtime.model.named_types import read_fields
+from tusk_runtime.model.reader import DESCRIPTION, Key, Reader, items_of, wrong_type
 from tusk_runtime.types import Record
 
 KEYS = (
@@ -33,7 +33,7 @@ def read(b: Building) -> None:
     categories = _categories(b)
     for entry, node in b.declarations("events"):
         reader = Reader(node, KEYS, f"the event `{entry.key}`", b.problems, entry.key_span, HINT)
-        record = fields_of(reader.map("fields", TYPES), entry.key, b.types, b.problems, reserved=RESERVED)
+        record = read_fields(reader, "fields", entry.key, b.types, reserved=RESERVED)
         category, span = categories.pop(entry.key, ("", entry.key_span))
         own = reader.text("category")
         if own and category and own != category:

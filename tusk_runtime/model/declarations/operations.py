@@ -13,6 +13,7 @@ from tusk_runtime.model.application import Operation
 from tusk_runtime.model.codes import COLUMN_NOT_SET, NO_KEY, UNDECLARED_COLUMN, UNKNOWN_KEY
 from tusk_runtime.model.context import Building, suggest
 from tusk_runtime.model.loops import AS, FOR_EACH, WHEN, read_condition, read_loop
+from tusk_runtime.model.named_types import is_open
 from tusk_runtime.model.reader import DESCRIPTION, Key, Reader, items_of, wrong_type
 from tusk_runtime.model.scopes import id_type, nullable, partial, projection_scope, record_type, without_row
 from tusk_runtime.model.where import read_where
@@ -140,6 +141,8 @@ class _Reading:
         node = self.reader.map(kind, "a map of columns")
         for column in node or ():
             name: str | None = column.key
+            if column.key not in columns and is_open(self.rows.columns):
+                continue
             if column.key not in columns:
                 self.problems.error(
                     UNDECLARED_COLUMN,

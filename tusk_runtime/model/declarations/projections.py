@@ -13,8 +13,8 @@ from tusk_runtime.model.application import EventType, Operation, Projection
 from tusk_runtime.model.codes import NO_KEY, UNDECLARED_COLUMN
 from tusk_runtime.model.context import Building, suggest
 from tusk_runtime.model.declarations.operations import Rows, read_operations
-from tusk_runtime.model.named_types import fields_of
-from tusk_runtime.model.reader import DESCRIPTION, TYPES, Key, Reader, items_of, wrong_type
+from tusk_runtime.model.named_types import BROKEN, is_open, read_fields
+from tusk_runtime.model.reader import DESCRIPTION, Key, Reader, items_of, wrong_type
 from tusk_runtime.model.scopes import event_data
 from tusk_runtime.types import ABSENT, JSON, STRING, Record, Type
 
@@ -36,13 +36,13 @@ def read(b: Building) -> None:
     for entry, node in b.declarations("projections"):
         reader = Reader(node, KEYS, f"the projection `{entry.key}`", b.problems, entry.key_span, HINT)
         reader.choice("mode", "real_time", ["real_time"], ["batch", "inline"])
-        columns = fields_of(reader.map("columns", TYPES), "row", b.types, b.problems, what="column")
+        columns = read_fields(reader, "columns", "row", b.types, what="column")
         key = _key(reader, columns) if "columns" in reader else ()
         if not key:
             b.broken.add(("projections", entry.key))
             continue
         ordered = {name: columns.fields[name] for name in (*key, *columns.fields)}
-        columns = Record("row", ordered)
+        columns = type(columns)("row", ordered)
         on = _on(b, Rows(b, reader.what, columns, key, {}), reader)
         plain = node.plain()
         plain.pop("description", None)
@@ -107,6 +107,8 @@ def _indexes(reader: Reader, columns: Record) -> tuple[tuple[str, ...], ...]:
 
 
 def _unknown_column(reader: Reader, name: str, span: Span, columns: Record) -> None:
+    if is_open(columns):
+        return
     reader.problems.error(
         UNDECLARED_COLUMN,
         span,
@@ -145,7 +147,9 @@ def _owners(b: Building, event: str) -> list[str]:
 def _id_of(b: Building, event: str) -> Type:
     """The type of `event.aggregate_id`: that of the aggregates that apply the event, else a string."""
     ids = [b.aggregates[name].id for name in _owners(b, event)]
-    return ids[0] if ids and all(id_ == ids[0] for id_ in ids) else STRING
+    if not ids:
+        return BROKEN  # no aggregate applies it, which is told where it is emitted
+    return ids[0] if all(id_ == ids[0] for id_ in ids) else STRING
 
 
 def _check_one_aggregate(b: Building, rows: Rows) -> None:

@@ -12,9 +12,9 @@ from tusk_runtime.model.application import Projection, Query, Search
 from tusk_runtime.model.codes import BAD_QUERY, NOT_YET, UNDECLARED_COLUMN
 from tusk_runtime.model.context import Building, suggest
 from tusk_runtime.model.loops import read_condition
-from tusk_runtime.model.named_types import BROKEN, fields_of
+from tusk_runtime.model.named_types import BROKEN, is_open, read_fields
 from tusk_runtime.model.names import check_name
-from tusk_runtime.model.reader import DESCRIPTION, TYPES, Key, Reader, items_of, wrong_type
+from tusk_runtime.model.reader import DESCRIPTION, Key, Reader, items_of, wrong_type
 from tusk_runtime.model.scopes import params_scope, row_scope
 from tusk_runtime.model.where import UNORDERED, read_where
 from tusk_runtime.types import STRING, TEXTS, Field, Record
@@ -65,9 +65,7 @@ def read(b: Building) -> None:
 
 
 def _query(b: Building, name: str, reader: Reader) -> Query | None:
-    params = fields_of(
-        reader.map("params", TYPES), "params", b.types, b.problems, what="parameter", reserved=RESERVED
-    )
+    params = read_fields(reader, "params", "params", b.types, what="parameter", reserved=RESERVED)
     projection = _projection(b, reader)
     scope = params_scope(params)
     limit, total = reader.integer("limit", 100, 1, MAX_LIMIT), reader.flag("total")
@@ -117,7 +115,7 @@ def _returns(reader: Reader, columns: Record) -> Literal["many", "one", "scalar"
         count = len(columns.fields)
         if select is not None:
             count = len(select) if isinstance(select, MapNode) else len(items_of(select))
-        if count != 1:
+        if count != 1 and not is_open(columns):
             reader.problems.error(
                 BAD_QUERY,
                 reader.value_span("returns"),
@@ -174,6 +172,8 @@ def _selected(reader: Reader, node: Node, columns: Record) -> Iterator[Entry]:
 def _is_column(reader: Reader, name: str, span: Span, columns: Record) -> bool:
     if name in columns.fields:
         return True
+    if is_open(columns):
+        return False
     reader.problems.error(
         UNDECLARED_COLUMN,
         span,

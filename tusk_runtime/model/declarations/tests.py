@@ -12,6 +12,7 @@ from tusk_runtime.language.document import Entry, MapNode, Node, ScalarNode
 from tusk_runtime.model.application import Expected, Step, TestCase
 from tusk_runtime.model.codes import BAD_TEST, NOT_YET, UNDECLARED_COMMAND
 from tusk_runtime.model.context import Building, suggest
+from tusk_runtime.model.named_types import is_open
 from tusk_runtime.model.reader import DESCRIPTION, LATER_HELP, Key, Reader, items_of, wrong_type
 from tusk_runtime.types import DURATION, Record, read_value
 
@@ -126,7 +127,8 @@ class _Case:
             return Step("command", name, entry.node, entry.key_span)
         if name in b.events:
             event = b.events[name]
-            if not any(name in handled for handled in b.handled.values()):
+            unread = any(kind in ("handlers", "aggregates") for kind, _ in b.broken)
+            if not unread and not any(name in handled for handled in b.handled.values()):
                 advice = f"let an aggregate apply it: `on: {{ {name}: {{}} }}`"
                 self._error(
                     BAD_TEST, entry, f"no aggregate applies `{name}`, so it cannot happen here", advice
@@ -221,7 +223,7 @@ class _Case:
         self, node: Node, record: Record, what: str, beside: Collection[str], one: str = "field"
     ) -> None:
         """Fields that do not exist can neither be given nor expected."""
-        if isinstance(node, ScalarNode) and node.value is None:
+        if is_open(record) or (isinstance(node, ScalarNode) and node.value is None):
             return
         if not isinstance(node, MapNode):
             wrong_type(self.problems, node, what, f"a map of its {one}s `{{ … }}`")
