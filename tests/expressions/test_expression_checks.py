@@ -308,7 +308,9 @@ def test_personal_data_is_noticed() -> None:
     assert compiled("{{ data.email }}").personal
     assert compiled("to {{ data.email | lower }}").personal
     assert not compiled("{{ mask(data.email) }}").personal
+    assert compiled("{{ to_json(data) }}").personal
     assert not compiled("{{ data.name }}").personal
+    assert not compiled("{{ data.lines }}").personal
 
 
 def test_scope_refuses_words_of_the_language() -> None:

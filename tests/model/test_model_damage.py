@@ -35,7 +35,7 @@ def test_a_line_that_is_missing_never_raises() -> None:
         errors("\n".join([*LINES[:index], *LINES[index + 1 :]]))
 
 
-@pytest.mark.parametrize("value", ["null", "5", '"x y"', "[1, { a: 2 }]", '{ a: { "": 1 } }', '"{{ x }}"'])
+@pytest.mark.parametrize("value", ["null", "5", '"x y"', "[1, { a: 2 }]", "[]", '"{{ x }}"'])
 def test_a_value_of_another_kind_never_raises_and_has_few_errors(value: str) -> None:
     counts = [
         len(errors(SHOP[: match.start(1)] + value + SHOP[match.end(1) :]))

@@ -13,7 +13,7 @@ from tusk_runtime.expressions.code import Code
 from tusk_runtime.expressions.narrowing import path_of
 from tusk_runtime.expressions.registry import FUNCTIONS
 from tusk_runtime.language.diagnostics import did_you_mean, nearest
-from tusk_runtime.types import INTEGER, JSON, STRING, TEXTS, Record, Type
+from tusk_runtime.types import INTEGER, JSON, STRING, TEXTS, Record, Type, holds_pii
 
 
 @visitor(s.Member)
@@ -43,7 +43,7 @@ def _member_of(c: Checker, syntax: s.Member, target: Code, before: tuple[set[tup
     code = _field(c, syntax, target)
     if path is not None and path in c.facts and code.known:
         code.type = code.type.required()
-    if code.type.pii and not c.masking:
+    if not c.masking and holds_pii(code.type):
         c.shared.personal = True
     return code
 

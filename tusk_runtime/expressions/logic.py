@@ -11,7 +11,7 @@ from tusk_runtime.expressions.checker import Checker, visitor
 from tusk_runtime.expressions.code import UNKNOWN, Code
 from tusk_runtime.expressions.narrowing import facts, path_of
 from tusk_runtime.language.diagnostics import did_you_mean
-from tusk_runtime.types import BOOLEAN, Type
+from tusk_runtime.types import BOOLEAN, Type, holds_pii
 from tusk_runtime.types.generate import name
 
 
@@ -137,7 +137,7 @@ def _name(c: Checker, syntax: s.Name, expected: Type | None) -> Code:
             return _unknown_name(c, syntax)
         c.shared.reads.add((syntax.id,))
         c.shared.constant = False
-        if type_.pii and not c.masking:
+        if not c.masking and holds_pii(type_):
             c.shared.personal = True
     if (syntax.id,) in c.facts:
         type_ = type_.required()

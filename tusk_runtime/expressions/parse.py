@@ -64,7 +64,7 @@ def _tokens(source: str) -> list[Token]:
 
 def _run(tokens: list[Token], source: str, base: int) -> s.Syntax:
     """Run the LALR tables of the grammar over tokens."""
-    rows, start, *_ = _tables()
+    rows, start, last, *_ = _tables()
     states, values = [start], list[Any]()
     row = rows[start]
     for token in tokens:
@@ -76,6 +76,8 @@ def _run(tokens: list[Token], source: str, base: int) -> s.Syntax:
                 row = rows[action]
                 break
             if action is None:
+                if states[-1] == last and token.type == "$END":
+                    break
                 raise wrong_syntax(source, base, token.start_pos, token.end_pos, token.type == "$END")
             size, build, rule = action
             children = values[-size:] if size else []
@@ -85,7 +87,8 @@ def _run(tokens: list[Token], source: str, base: int) -> s.Syntax:
             values.append(build(children))
             states.append(rows[states[-1]][rule])
             row = rows[states[-1]]
-    return values[0]  # type: ignore[no-any-return]  # what the start rule made
+    tree: s.Syntax = values[0]
+    return tree
 
 
 class _Tables(NamedTuple):
@@ -97,6 +100,7 @@ class _Tables(NamedTuple):
 
     rows: dict[int, dict[str, Any]]
     start: int
+    end: int
     token: re.Pattern[str]
     keywords: dict[str, str]
 
@@ -109,7 +113,7 @@ _BUILDER = TreeBuilder()
 def _tables() -> _Tables:
     """The tables that Lark makes of the grammar, built once per process when the first expression is read.
 
-    Lark's own driver and lexer would cost twice the time: they keep what error recovery and other grammars need.
+    Lark's own driver and lexer would cost twice the time: they keep what other grammars need.
     """
     from lark import Lark
     from lark.lexer import Lexer
@@ -127,7 +131,7 @@ def _tables() -> _Tables:
         read_grammar("expressions.lark"),
         parser="lalr",
         lexer=NoLexer,
-        transformer=_BUILDER,  # type: ignore[arg-type]  # any object with a method per rule
+        transformer=_BUILDER,  # any object with a method per rule
         keep_all_tokens=True,
         maybe_placeholders=False,
     )
@@ -146,9 +150,9 @@ def _tables() -> _Tables:
     signs = [t for t in parser.terminals if t.name not in keywords.values()]
     # Longer tokens stand before what they begin with: `?.` before `.`, decimals before integers.
     signs.sort(key=lambda t: (t.pattern.type == "str", t.name != "DECIMAL", -t.pattern.max_width))
-    ignored = {name for name in parser.ignore_tokens}
+    ignored = set(parser.ignore_tokens)
     groups = "|".join(
         f"(?:{t.pattern.to_regexp()})" if t.name in ignored else f"(?P<{t.name}>{t.pattern.to_regexp()})"
         for t in signs
     )
-    return _Tables(rows, conf.start_state, re.compile(groups), keywords)
+    return _Tables(rows, conf.start_state, conf.end_state, re.compile(groups), keywords)

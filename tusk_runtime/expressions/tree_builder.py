@@ -1,5 +1,7 @@
 """Builds the syntax tree while the parser reduces rules, and keeps it within the limits."""
 
+# ruff: noqa: D102 - the rules stand in grammar/expressions.lark
+
 from __future__ import annotations
 
 import re
@@ -112,7 +114,7 @@ class TreeBuilder:
         name, others = c[2], c[4] if len(c) > 3 else []
         arguments = [c[0], *others]
         return self.make(
-            s.Call, c[0], c[-1], arguments, str(name), name.start_pos + self.base, arguments, True
+            s.Call, c[0], c[-1], arguments, name.text, name.start_pos + self.base, arguments, True
         )
 
     def sign(self, c: Children) -> Any:

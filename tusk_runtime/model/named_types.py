@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from tusk_runtime.expressions.code import UNKNOWN
 from tusk_runtime.language.diagnostics import Problems
 from tusk_runtime.language.document import Entry, ListNode, MapNode, Node, ScalarNode
-from tusk_runtime.model.codes import BAD_NAME, TYPE_CYCLE
+from tusk_runtime.model.codes import BAD_NAME, NOT_YET, TYPE_CYCLE
 from tusk_runtime.model.names import TYPE_WORDS, check_name
 from tusk_runtime.model.reader import DESCRIPTION, TYPES, Reader, wrong_type
 from tusk_runtime.types import ABSENT, Field, Record, Type, TypeText, parse_type
@@ -41,8 +41,18 @@ class NamedTypes(Mapping[str, Type]):
     def parse(self, node: ScalarNode, problems: Problems) -> TypeText | None:
         """The type that a text stands for, or None with a problem noted; each text is read once."""
         text = str(node.value)
-        found = self._texts.get(text) or parse_type(node, self, problems)
-        if found is not None:
+        if text in self._texts:
+            return self._texts[text]
+        found = parse_type(node, self, problems)
+        if found is not None and found.type.pii:
+            # A mark that promises what nothing keeps yet would be worse than none.
+            problems.error(
+                NOT_YET,
+                node.span,
+                "`pii` is not available yet: nothing would be masked",
+                help="remove it: this version of the runtime treats all data alike",
+            )
+        elif found is not None:
             self._texts[text] = found
         return found
 
@@ -86,7 +96,7 @@ class NamedTypes(Mapping[str, Type]):
                 self._problems, node, f"the type `{entry.key}`", "a type in quotes, or a map of fields"
             )
             return BROKEN
-        found = parse_type(node, self, self._problems)
+        found = self.parse(node, self._problems)
         if found is None:
             return BROKEN
         if found.default is not ABSENT:

@@ -28,7 +28,7 @@ from tusk_runtime.types.kinds import (
     record_of,
 )
 from tusk_runtime.types.reading import read_value
-from tusk_runtime.types.relations import assignable
+from tusk_runtime.types.relations import assignable, holds_pii
 from tusk_runtime.types.schema import json_schema, record_schema
 from tusk_runtime.types.text import TypeText, parse_type
 from tusk_runtime.types.validate import Validator
@@ -37,6 +37,6 @@ __all__ = [
     "ABSENT", "BOOLEAN", "DATE", "DATETIME", "DECIMAL", "DURATION", "INTEGER", "JSON", "MAX_DIGITS",
     "MAX_INTEGER", "MIN_INTEGER", "NULL", "NUMBER", "NUMERIC", "STRING", "TEXTS", "UUID", "Field", "Name",
     "Plain", "Record", "Type", "TypeText", "Validator", "assignable", "conformer", "decoder",
-    "encode_default", "from_column", "json_schema", "parse_type", "read_value", "record_of",
+    "encode_default", "from_column", "holds_pii", "json_schema", "parse_type", "read_value", "record_of",
     "record_schema", "to_column", "to_json",
 ]  # fmt: skip

@@ -14,7 +14,7 @@ from tusk_runtime.model.declarations.events import RESERVED
 from tusk_runtime.model.named_types import BROKEN, is_open, read_fields
 from tusk_runtime.model.reader import DESCRIPTION, Key, Reader, wrong_type
 from tusk_runtime.model.scopes import event_data, fold_scope, nullable, partial, record_type
-from tusk_runtime.types import ABSENT, UUID, Field, Record, Type, parse_type
+from tusk_runtime.types import ABSENT, UUID, Field, Record, Type
 
 KEYS = (
     DESCRIPTION,
@@ -78,7 +78,7 @@ def _id(b: Building, reader: Reader) -> Type:
         return UUID
     found = None
     if isinstance(node, ScalarNode) and isinstance(node.value, str):
-        found = parse_type(node, b.types, b.problems)
+        found = b.types.parse(node, b.problems)
         if found is None:
             return UUID
     if found is None or found.type.kind not in ID_KINDS or found.type.optional or found.default is not ABSENT:
