@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import sqlite3
 import threading
 import time
@@ -223,6 +224,10 @@ def main() -> None:
     parser.add_argument("--commands", type=int, default=20_000)
     parser.add_argument("--folder", type=Path, default=Path(), help="where the databases go (default: here)")
     options = parser.parse_args()
+    # As a server does once it has started, here for all variants alike: full collections then look at what
+    # the commands made, and not at every module. It gives ours up to a tenth.
+    gc.collect()
+    gc.freeze()
     print(describe("eventsourcing", "apsw", "orjson", "uvloop"))
     many, few = options.commands, options.commands // 5
     variants = {

@@ -623,6 +623,7 @@ def break_commit() -> None:
 
     def finish(connection: Any) -> None:
         if not connection.get_autocommit():
+            time.sleep(0.05)  # as if the disk were slow
             connection.execute("COMMIT")
 
     def early(self: Appender, connection: Any, batch: Any) -> Any:
@@ -630,8 +631,6 @@ def break_commit() -> None:
         return append(self, connection, batch)
 
     def after(self: _Writer, connection: Any, work: Any) -> Any:
-        # Let the commands have the disk to themselves for a moment, as they would on a busy machine.
-        time.sleep(0.005)
         finish(connection)
         return relaxed(self, connection, work)
 

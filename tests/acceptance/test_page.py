@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
-from support import copy_of, until
+from playwright.async_api import async_playwright, expect
+from support import copy_of
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = [
@@ -32,8 +33,6 @@ async def page():
         if os.environ.get("CI") == "true":
             pytest.fail(message)
         pytest.skip(message)
-    from playwright.async_api import async_playwright
-
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
         page = await browser.new_page(viewport={"width": 1280, "height": 1000})
@@ -88,12 +87,9 @@ async def test_a_person_follows_what_happens(page, shop, tmp_path):
         assert '"sku": "mug"' in shown
         assert order["aggregate_id"] in shown
 
-        positions = '#parts td[data-label="Position"]'
-        everything_at = (
-            "([css, n]) => [...document.querySelectorAll(css)].map(e => e.innerText).every(t => t === n)"
-        )
-        await page.wait_for_function(everything_at, arg=[positions, "2"])
-        assert await page.locator(positions).count() == 5, "the bus and four projections"
+        # The bus and four projections.
+        positions = page.locator('#parts td[data-label="Position"]')
+        await expect(positions).to_have_text(["2"] * 5)
         assert await page.inner_text("#head") == "2"
 
         await page.click("#pause")
@@ -101,9 +97,9 @@ async def test_a_person_follows_what_happens(page, shop, tmp_path):
             await place(client, "pen")
         await page.wait_for_selector("#missed >> text=7 new")
         assert await page.locator(".tail li").count() == 2
-        await page.wait_for_function(everything_at, arg=[positions, "9"])
+        await expect(positions).to_have_text(["9"] * 5)
         await page.click("#pause")
-        await page.wait_for_function("document.querySelectorAll('.tail li').length === 9")
+        await expect(page.locator(".tail li")).to_have_count(9, timeout=20_000)
 
         text = shop.file.read_text()
         shop.file.write_text(text.replace("row.quantity + line.quantity", "row.quantty + line.quantity"))
@@ -132,10 +128,10 @@ async def test_no_payload_runs(page, shop):
         order = await place(client, *PAYLOADS)
         long = {"aggregate_id": order["aggregate_id"], "reason": "<svg onload=hacked=1>" * 5}
         assert (await client.post("/api/commands/CancelOrder", json=long)).status_code == 200
-    await page.wait_for_function("document.querySelectorAll('.tail li').length === 2")
+    await expect(page.locator(".tail li")).to_have_count(2, timeout=20_000)
     for summary in await page.query_selector_all(".tail summary"):
         await summary.click()
-    await page.wait_for_function("document.querySelectorAll('.expanded').length === 2")
+    await expect(page.locator(".expanded")).to_have_count(2, timeout=20_000)
     shown = await page.inner_text("#tail")
     for payload in PAYLOADS:
         assert payload in shown
@@ -164,8 +160,7 @@ async def test_the_page_comes_back_after_a_kill(page, shop):
     async with shop.client() as client:
         await place(client, "tea")
     await page.wait_for_selector('#connection[data-state="live"]', timeout=20_000)
-    await until(lambda: page.locator(".tail li").count(), "the tail")
-    await page.wait_for_function("document.querySelectorAll('.tail li').length === 2", timeout=20_000)
+    await expect(page.locator(".tail li")).to_have_count(2, timeout=20_000)
     assert not await page.is_visible("#lost")
 
 

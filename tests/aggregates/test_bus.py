@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from decimal import Decimal
 
@@ -238,6 +239,48 @@ async def test_what_waits_is_decided_by_the_new_application(bus: CommandBus) -> 
     with pytest.raises(RuleBroken):
         await bus.execute("Withdraw", {"amount": "6"}, aggregate_id="a", caller=ANN)
     await bus.execute("Withdraw", {"amount": "5"}, aggregate_id="a", caller=ANN)
+
+
+async def test_a_command_that_is_gone_after_a_swap_is_refused(bus: CommandBus) -> None:
+    """It was taken, but there is nothing left that could decide it; its neighbours are decided."""
+    await opened(bus, "10")
+    both = [
+        asyncio.create_task(bus.execute(name, {"amount": "1"}, aggregate_id="a", caller=ANN))
+        for name in ("Withdraw", "Deposit")
+    ]
+    without = application(re.sub(r"\[commands\.Withdraw\].*?(?=\n\[|\Z)", "", ACCOUNT, flags=re.DOTALL))
+    assert "Withdraw" not in without.commands
+    async with bus._between:  # a group is being written
+        swapping = asyncio.create_task(bus.swap(without))
+        await asyncio.sleep(0.01)
+    gone, kept = await asyncio.gather(*both, return_exceptions=True)
+    await swapping
+    assert isinstance(gone, UnknownName)
+    assert not isinstance(kept, BaseException)
+
+
+async def test_large_groups_that_fail(store: Store) -> None:
+    """Each command is answered once, and after each failure the states are right."""
+    log = Flaky(store.events)
+    bus = CommandBus(log, application(ACCOUNT), VirtualClock(0))  # type: ignore[arg-type]
+    await bus.start()
+    await opened(bus)
+
+    async def client() -> list[int]:
+        return [
+            (await bus.execute("Deposit", {"amount": "1"}, aggregate_id="a", caller=ANN))[0].version
+            for _ in range(5)
+        ]
+
+    log.plan = [None, Conflict("again"), None, StoreUnavailable("full")]
+    answers = await asyncio.gather(*(client() for _ in range(200)), return_exceptions=True)
+    await bus.stop()
+    written = [version for each in answers if isinstance(each, list) for version in each]
+    assert len(written) == len(set(written))
+    assert all(isinstance(each, Unavailable) for each in answers if not isinstance(each, list))
+    versions = [event.version for event in await store.events.read(limit=5000)]
+    assert versions == list(range(1, len(versions) + 1))
+    assert await balance(bus, store) == len(versions) - 1
 
 
 async def test_time_never_goes_back(store: Store) -> None:

@@ -392,3 +392,92 @@ def test_the_schema_has_the_version_that_files_declare() -> None:
     assert files.SCHEMA_VERSION == 1
     assert statements.count("CREATE TABLE") == 6
     assert "\tposition INTEGER NOT NULL, \n\tstream INTEGER NOT NULL" in statements
+
+
+class TestWhereItIsWritten:
+    """A small batch goes the short way, on the loop, where the disk is quick and the thread has nothing to do."""
+
+    @pytest.fixture
+    def threads(self, store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        """The names of the threads that append, one for each batch."""
+        names: list[str] = []
+        append = store._writer._appender.append
+
+        def noted(connection: apsw.Connection, batch: Any) -> Any:
+            names.append(threading.current_thread().name)
+            return append(connection, batch)
+
+        monkeypatch.setattr(store._writer._appender, "append", noted)
+        return names
+
+    async def test_quick_and_small(self, store: SqliteStore, threads: list[str]) -> None:
+        store._writer._appender.seconds = 0.0
+        await store.events.append([decision("a", 0)])
+        assert threads == ["MainThread"]
+        assert len(await store.events.read()) == 1
+
+    async def test_a_large_batch(self, store: SqliteStore, threads: list[str]) -> None:
+        await store.events.append([decision(str(number)) for number in range(500)])
+        assert threads == ["tusk-store-writer-0"]
+
+    async def test_a_slow_disk(self, store: SqliteStore, threads: list[str]) -> None:
+        store._writer._appender.seconds = 60.0
+        await store.events.append([decision("a", 0)])
+        assert threads == ["tusk-store-writer-0"]
+        # It is measured there, too: when the disk is quick again, the short way is taken again.
+        assert store._writer._appender.seconds < 60
+
+    async def test_a_thread_at_work_has_the_connection_for_itself(
+        self, store: SqliteStore, threads: list[str]
+    ) -> None:
+        let_go = threading.Event()
+        busy = asyncio.create_task(on_writer(store, lambda connection: let_go.wait(10)))
+        await asyncio.sleep(0)
+        appending_ = asyncio.create_task(store.events.append([decision("a", 0)]))
+        await asyncio.sleep(0.02)
+        assert threads == []
+        with pytest.raises(RuntimeError, match="a thread uses this connection"):
+            store._writer._lane.run_here(lambda connection: None)
+        let_go.set()
+        await asyncio.gather(busy, appending_)
+        assert threads == ["tusk-store-writer-0"]
+
+    async def test_one_whose_caller_went_away_still_has_it(
+        self, store: SqliteStore, threads: list[str]
+    ) -> None:
+        let_go = threading.Event()
+        busy = asyncio.create_task(on_writer(store, lambda connection: let_go.wait(10)))
+        await asyncio.sleep(0)
+        busy.cancel()
+        await asyncio.sleep(0)
+        assert busy.cancelled()
+        assert not store._writer._lane.idle
+        let_go.set()
+        await store.events.append([decision("a", 0)])
+        assert threads == ["tusk-store-writer-0"]
+
+
+async def test_the_write_ahead_log_is_kept_short(store: SqliteStore, path: Path) -> None:
+    """It is folded into the database on the thread, behind a commit and not inside it."""
+    for number in range(60):
+        await store.events.append([decision(str(number), size=1_000_000)])
+    wal = path.with_name(path.name + "-wal")
+    assert wal.stat().st_size < 3 * files.PAGES_BETWEEN_CHECKPOINTS * files.PAGE_BYTES
+    assert path.stat().st_size > 30_000_000
+
+
+async def test_an_interrupted_batch_leaves_no_transaction(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C may hit anywhere on the loop: what comes after finds the log as it is."""
+    await store.events.append([decision("a", 0)])
+
+    def interrupt(*anything: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(appending, "execute_all", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            store._writer._lane.run_here(store._writer._append, [decision("a", 1)])
+    [recorded] = await store.events.append([decision("a", 1)])
+    assert (recorded.version, recorded.position) == (2, 2)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 from zlib import crc32
 
 import orjson
 
-from tusk_runtime.aggregates.fold import EventCodec, Folder, State
+from tusk_runtime.aggregates.fold import Applier, EventCodec, Folder, State
 from tusk_runtime.errors import Forbidden, Invalid, NotFound, Refused, RuleBroken
 from tusk_runtime.events import Caller, Cause, StoredEvent, event_id_of, event_id_text, id_text
 from tusk_runtime.expressions import ExpressionFailed, explain
@@ -18,11 +19,13 @@ from tusk_runtime.model.application import Application, Command, Emit
 from tusk_runtime.store.protocol import NewEvent
 from tusk_runtime.types import Field, Record, Validator, to_json
 
+Function = Callable[..., Any]
 
 CANONICAL_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
 
 
-class Context(NamedTuple):
+@dataclass(slots=True)
+class Context:
     """What surrounds a decision: the command's id, the time, and who asks."""
 
     command_id: bytes
@@ -30,6 +33,24 @@ class Context(NamedTuple):
     now: datetime
     meta: Mapping[str, Any] | None
     correlation_id: bytes
+
+
+class _Emitter:
+    """One `emit` of a command, with what it needs looked up beforehand."""
+
+    def __init__(self, emit: Emit, codec: EventCodec, applier: Applier) -> None:
+        self.event = emit.event
+        self.data: Function = emit.data.function
+        self.defaults = emit.defaults
+        self.when: Function | None = emit.when.function if emit.when is not None else None
+        self.for_each: Function | None = emit.for_each.function if emit.for_each is not None else None
+        self.codec = codec
+        self.applier = applier
+
+    def calls(self, values: tuple[Any, ...], identity: bytes) -> list[tuple[Any, ...]]:
+        """The values for each element of `for_each`."""
+        items = self.for_each(*values, identity) if self.for_each is not None else ()
+        return [(*values, item, {"index": index}) for index, item in enumerate(items, 1)]
 
 
 class CommandHandler:
@@ -41,7 +62,6 @@ class CommandHandler:
         self.command = command
         self.folder = folder
         self.application = application
-        self._codecs = codecs
         aggregate = folder.aggregate
         self._machine = aggregate.machine
         self._validator = Validator(command.fields, "forbid")
@@ -52,6 +72,11 @@ class CommandHandler:
         self._plain_ids = (
             aggregate.id.kind == "string" and aggregate.id.min is None and aggregate.id.max is None
         )
+        self._allow = command.allow.function if command.allow is not None else None
+        self._rules: list[tuple[Function, str | Function]] = [
+            (rule.check.function, rule.message if isinstance(rule.message, str) else rule.message.function)
+            for rule in command.require
+        ]
         expressions = [command.id, command.allow, *(rule.check for rule in command.require)]
         expressions += [rule.message for rule in command.require if not isinstance(rule.message, str)]
         for emit in command.emit:
@@ -61,8 +86,8 @@ class CommandHandler:
             path[0] == "meta" for fold in aggregate.on.values() for path in fold.changes.reads
         )
         self._needs_aggregate = "aggregate" in roots
-        self._emits: list[tuple[Emit, EventCodec, Callable[..., Any]]] = [
-            (emit, codecs[emit.event], emit.data.function) for emit in command.emit
+        self._emits = [
+            _Emitter(emit, codecs[emit.event], folder.applier(emit.event)) for emit in command.emit
         ]
 
     def validate(self, fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -80,7 +105,7 @@ class CommandHandler:
         fields: Mapping[str, Any],
         aggregate_id: str | None,
         command_id: bytes,
-        now: datetime,
+        now: datetime | None,
         meta: Mapping[str, Any] | None,
     ) -> str:
         """The id of the aggregate that the command is for. Raises Invalid."""
@@ -136,7 +161,7 @@ class CommandHandler:
         values = (fields, state.values, aggregate, context.now, context.meta)
         identity = context.command_id
         try:
-            if command.allow is not None and not command.allow.function(*values, identity):
+            if self._allow is not None and not self._allow(*values, identity):
                 raise Forbidden(f"you may not run `{command.name}` here")
             if command.from_states and state.values[self._machine] not in command.from_states:  # type: ignore[index]
                 allowed = " or ".join(command.from_states)
@@ -144,14 +169,9 @@ class CommandHandler:
                     f"{command.aggregate} {aggregate_id} is {state.values[self._machine]}; "  # type: ignore[index]
                     f"`{command.name}` is allowed from {allowed}"
                 )
-            for rule in command.require:
-                if not rule.check.function(*values, identity):
-                    message = (
-                        rule.message
-                        if isinstance(rule.message, str)
-                        else rule.message.function(*values, identity)
-                    )
-                    raise RuleBroken(message)
+            for holds, message in self._rules:
+                if not holds(*values, identity):
+                    raise RuleBroken(message if isinstance(message, str) else message(*values, identity))
             return self._emit(values, state, aggregate_id, context)
         except Refused:
             raise
@@ -163,28 +183,24 @@ class CommandHandler:
     ) -> tuple[list[NewEvent], State]:
         found: list[NewEvent] = []
         identity = context.command_id
-        after = state
-        for emit, codec, data_of in self._emits:
-            if emit.for_each is None:
-                calls = [values]
-            else:
-                items = emit.for_each.function(*values, identity)
-                calls = [(*values, item, {"index": index}) for index, item in enumerate(items, 1)]
-            for call in calls:
-                if emit.when is not None and not emit.when.function(*call, identity):
+        version, after = state.version, state.values
+        for emit in self._emits:
+            for call in (values,) if emit.for_each is None else emit.calls(values, identity):
+                if emit.when is not None and not emit.when(*call, identity):
                     continue
-                data = data_of(*call, identity)
+                data = emit.data(*call, identity)
                 if emit.defaults:
                     data = {**emit.defaults, **data}
-                data = codec.complete(data)
-                new = NewEvent(emit.event, codec.encode(data))
-                if self.folder.sees_envelope(emit.event):
-                    stored = self._as_stored(new, after.version + 1, len(found), aggregate_id, context)
-                    after = self.folder.apply(after, data, stored)
+                data = emit.codec.complete(data)
+                new = NewEvent(emit.event, emit.codec.encode(data))
+                version += 1
+                if emit.applier.sees_envelope:
+                    stored = self._as_stored(new, version, len(found), aggregate_id, context)
+                    after = emit.applier.apply(after, data, stored)
                 else:
-                    after = self.folder.apply_data(after, data, emit.event)
+                    after = emit.applier.apply_data(after, data)
                 found.append(new)
-        return found, after
+        return found, State(version, after)
 
     def _as_stored(
         self, new: NewEvent, version: int, index: int, aggregate_id: str, context: Context

@@ -34,16 +34,18 @@ class EventCodec:
             decoder(Type("record", record=event.fields)) if event.declared else None
         )
         self._complete = dict.fromkeys(event.fields.fields)
-        self._sparse = any(field.type.optional for field in event.fields.fields.values())
+        self._optional = [name for name, field in event.fields.fields.items() if field.type.optional]
 
     def complete(self, data: dict[str, Any]) -> dict[str, Any]:
         """The data with every field of the event, None where it is absent."""
-        return {**self._complete, **data} if self._sparse else data
+        return {**self._complete, **data} if self._optional else data
 
     def encode(self, data: Mapping[str, Any]) -> bytes:
         """The JSON text; what is null is left out."""
-        if self._sparse:
-            data = {name: value for name, value in data.items() if value is not None}
+        for name in self._optional:
+            if data.get(name) is None:
+                data = {name: value for name, value in data.items() if value is not None}
+                break
         return to_json(data)
 
     def decode(self, data: bytes) -> Any:
@@ -82,7 +84,7 @@ def stored_meta(event: StoredEvent) -> dict[str, Any]:
     }
 
 
-class _Applier:
+class Applier:
     """One line of an aggregate's `on`, with what it needs of the envelope known beforehand."""
 
     def __init__(self, fold: Fold, codec: EventCodec, event: EventType) -> None:
@@ -131,8 +133,7 @@ class Folder:
     ) -> None:
         self.aggregate = aggregate
         self._appliers = {
-            name: _Applier(fold, codecs[name], application.events[name])
-            for name, fold in aggregate.on.items()
+            name: Applier(fold, codecs[name], application.events[name]) for name, fold in aggregate.on.items()
         }
         self.initial = State(0, dict(aggregate.initial))
 
@@ -152,18 +153,9 @@ class Folder:
             version = event.version
         return State(version, values)
 
-    def sees_envelope(self, event: str) -> bool:
-        """Whether the declaration of an event looks at more than its data."""
-        return self._appliers[event].sees_envelope
-
-    def apply_data(self, state: State, data: Any, event: str) -> State:
-        """The state after one more event, by its data alone. Raises what the expression raises."""
-        return State(state.version + 1, self._appliers[event].apply_data(state.values, data))
-
-    def apply(self, state: State, data: Any, event: StoredEvent) -> State:
-        """The state after one event whose data is decoded already. Raises what the expression raises."""
-        applier = self._appliers[event.type]
-        return State(event.version, applier.apply(state.values, data, event))
+    def applier(self, event: str) -> Applier:
+        """What the declaration of the aggregate says of an event."""
+        return self._appliers[event]
 
 
 def codecs_of(application: Application) -> dict[str, EventCodec]:

@@ -179,7 +179,8 @@ def _summary(counts: Counter[str], refused: list[Line], seconds: float) -> None:
     total = sum(counts.values())
     click.echo(
         f"{total:,} rows in {seconds:.1f} s ({total / max(seconds, 1e-9):,.0f}/s): "
-        f"{counts['accepted']:,} accepted, {counts['repeated']:,} were sent before, {counts['refused']:,} refused"
+        f"{counts['accepted']:,} accepted, {counts['repeated']:,} were sent before, "
+        f"{counts['refused']:,} refused"
     )
     for verdict in refused:
         errors = "; ".join(f"{e.get('field')}: {e.get('message')}" for e in verdict.get("errors") or ())

@@ -93,10 +93,8 @@ class Runtime:
         internal: bool = False,
     ) -> CommandAnswer:
         """Run a command; see Service. `internal` opens the commands that have no endpoint."""
-        if isinstance(fields, bytes):
-            fields = _object(fields)
+        fields = _object(fields) if isinstance(fields, bytes) else dict(fields)
         if "aggregate_id" in fields:
-            fields = dict(fields)
             given = fields.pop("aggregate_id")
             if aggregate_id is None and given is not None:
                 if isinstance(given, bool) or not isinstance(given, str | int):
@@ -208,8 +206,12 @@ class Runtime:
                 position = page[-1].position
                 yield page
             else:
-                await self._store.events.wait_beyond(position, HEARTBEAT)
-                if await self._store.events.head() <= position:
+                try:
+                    head = await self._store.events.wait_beyond(position, HEARTBEAT)
+                except StoreUnavailable:
+                    self._check_running()  # closed while nothing happened: the runtime stops
+                    raise
+                if head <= position:
                     yield ()
 
     async def status(self) -> Status:
@@ -263,12 +265,12 @@ class Runtime:
                 self.reloading = ", ".join(runner.name for runner in candidate.fresh)
                 await candidate.open()
                 await candidate.caught_up()
+                await self._bus.swap(application)
             except BaseException:
                 await candidate.abandon()
                 raise
             finally:
                 self.reloading = ""
-            await self._bus.swap(application)
             before, self._reads = self._reads, candidate
             self._application = application
             self.generation += 1

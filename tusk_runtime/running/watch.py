@@ -27,7 +27,8 @@ log = logging.getLogger("tusk.reload")
 class Watcher:
     """Watches the folder of a file, so that editors that write a new file and rename it are noticed.
 
-    `seen` is the digest of the content that runs. `adjust` puts what the command line said over what the file says.
+    `seen` is the digest of the content that runs. `adjust` puts what the command line said over what the
+    file says.
 
     What counts is the content: a save that changes nothing does nothing. The watcher outlives every error.
     """

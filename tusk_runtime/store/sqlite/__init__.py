@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -10,12 +11,19 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import apsw
 
-from tusk_runtime.errors import StartFailed
+from tusk_runtime.errors import StartFailed, StoreUnavailable
 from tusk_runtime.events import StoredEvent
 from tusk_runtime.store import read_tables
 from tusk_runtime.store.protocol import Checkpoint, Decision, Recorded, Row, StreamId, TableSpec
 from tusk_runtime.store.sqlite.appending import Appender
-from tusk_runtime.store.sqlite.files import ProcessLock, connect_reader, connect_writer, prepare
+from tusk_runtime.store.sqlite.files import (
+    PAGES_BETWEEN_CHECKPOINTS,
+    ProcessLock,
+    checkpoint,
+    connect_reader,
+    connect_writer,
+    prepare,
+)
 from tusk_runtime.store.sqlite.lanes import Lane, hurry_switches
 from tusk_runtime.store.sqlite.reading import Reader
 from tusk_runtime.store.waiting import Head
@@ -27,6 +35,11 @@ P = ParamSpec("P")
 
 QUERY_THREADS = 2
 LOG_THREADS = 2
+
+SMALL_BATCH = 32
+"""Decisions that may be written on the loop: with more, the loop has better things to do meanwhile."""
+QUICK_SECONDS = 0.001
+"""While transactions take longer than this, none is made on the loop: a slow disk must not stop it."""
 
 
 class SqliteStore:
@@ -83,12 +96,13 @@ class SqliteStore:
 
 
 class _Writer:
-    """The thread that writes, for events and read models alike."""
+    """The connection that writes, for events and read models alike, and the thread that it belongs to."""
 
     def __init__(self, path: Path, head: Head) -> None:
         self._lane = Lane("writer", partial(connect_writer, path))
         self._appender = Appender()
         self._head = head
+        self._pages = 0
 
     async def open(self) -> None:
         await self._lane.run(self._open)
@@ -97,15 +111,24 @@ class _Writer:
         await self._lane.close()
 
     async def append(self, batch: Sequence[Decision]) -> list[Recorded]:
-        return await self._lane.run(self._append, batch)
+        lane = self._lane
+        if len(batch) <= SMALL_BATCH and self._appender.seconds < QUICK_SECONDS and lane.idle:
+            answers = lane.run_here(self._append, batch)
+        else:
+            answers = await lane.run(self._append, batch)
+        self._tidy_up()
+        return answers
 
     async def run(
         self, work: Callable[Concatenate[apsw.Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Do something that may be lost with the power, since it can be computed again."""
-        return await self._lane.run(self._relaxed, lambda connection: work(connection, *args, **kwargs))
+        result = await self._lane.run(self._relaxed, lambda connection: work(connection, *args, **kwargs))
+        self._tidy_up()
+        return result
 
     def _open(self, connection: apsw.Connection) -> None:
+        connection.set_wal_hook(self._committed)
         self._appender.refresh(connection)
         self._head.advance(self._appender.head)
 
@@ -119,6 +142,20 @@ class _Writer:
         self._appender.refresh(connection)
         self._appender.set_durable(connection, False)
         return work(connection)
+
+    def _committed(self, connection: apsw.Connection, database: str, pages: int) -> int:
+        self._pages = pages
+        return apsw.SQLITE_OK
+
+    def _tidy_up(self) -> None:
+        """Bring a long write-ahead log into the database: on the thread, and while nobody waits for it.
+
+        SQLite would do it inside some commit, which then takes a hundred times as long.
+        """
+        if self._pages >= PAGES_BETWEEN_CHECKPOINTS:
+            self._pages = 0
+            with suppress(StoreUnavailable):  # closed meanwhile, and closing does the same
+                self._lane.put(checkpoint)
 
 
 class SqliteEvents:

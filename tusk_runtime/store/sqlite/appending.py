@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from time import perf_counter
 
 import apsw
 import orjson
@@ -49,12 +50,14 @@ _Key = tuple[str, str]
 class Appender:
     """Writes to the log, and knows by heart what it needs to number events.
 
-    It belongs to the writer thread. What it knows changes only after a commit, so that a failed transaction
-    leaves nothing to undo; after one that failed in an unforeseen way it is read again.
+    It belongs to the connection that writes. What it knows changes only after a commit, so that a failed
+    transaction leaves nothing to undo, and after one that failed it is read again. `seconds` is what a
+    transaction took lately, on average.
     """
 
     def __init__(self) -> None:
         self.head = 0
+        self.seconds = 0.0
         self._last_stream = 0
         self._names: dict[str, int] = {}
         self._streams: dict[_Key, tuple[int, int]] = {}
@@ -70,6 +73,7 @@ class Appender:
             connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_FULL)
             self._unsynced = False
         if self._stale:
+            roll_back(connection)
             position, stream = fetch_one(connection, HIGHEST)
             self.head, self._last_stream = position or 0, stream or 0
             self._names = dict(fetch_all(connection, ALL_NAMES))
@@ -139,6 +143,9 @@ class Appender:
                 )
             )
 
+        # Until all is done, whatever happens: what is known by heart counts for nothing.
+        self._stale = True
+        began = perf_counter()
         try:
             connection.execute("BEGIN IMMEDIATE")
             if name_rows:
@@ -147,17 +154,20 @@ class Appender:
                 execute_all(connection, _insert_streams, 3, stream_rows)
             execute_all(connection, _insert_events, 10, event_rows)
             execute_all(connection, _insert_commands, 7, command_rows)
+            self._commit(connection)
         except apsw.ConstraintError as error:
-            self._give_up(connection)
+            roll_back(connection)
             raise Conflict(_reason(error)) from error
         except apsw.Error as error:
-            self._give_up(connection)
+            roll_back(connection)
             raise translated(error, "nothing was written") from error
-        self._commit(connection)
+        finally:
+            self.seconds += (perf_counter() - began - self.seconds) / 8
 
         self.head, self._last_stream = position, last_stream
         names.update(new_names)
         self._remember(touched)
+        self._stale = False
         return answers
 
     def _look_up(self, connection: apsw.Connection, batch: Iterable[Decision]) -> None:
@@ -185,19 +195,15 @@ class Appender:
     def _commit(self, connection: apsw.Connection) -> None:
         try:
             connection.execute("COMMIT")
+        except (apsw.FullError, apsw.BusyError):
+            # The last page of a transaction makes it valid, and that page was not written.
+            raise
         except apsw.Error as error:
-            self._give_up(connection)
-            if isinstance(error, apsw.FullError | apsw.BusyError):
-                # The last page of a transaction makes it valid, and that page was not written.
-                raise translated(error, "nothing was written") from error
             # It is rolled back here, but all of it may stand in the write-ahead log, and be found there
             # after a crash. Repeating the same commands is right in both cases.
+            roll_back(connection)
             self._unsynced = True
             raise OutcomeUnknown(f"the commit failed: {error}") from error
-
-    def _give_up(self, connection: apsw.Connection) -> None:
-        self._stale = True
-        roll_back(connection)
 
     def _remember(self, touched: dict[_Key, tuple[int, int]]) -> None:
         known = self._streams

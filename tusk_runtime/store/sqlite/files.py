@@ -6,6 +6,7 @@ import fcntl
 import os
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import apsw
@@ -88,7 +89,6 @@ def connect_writer(path: Path) -> apsw.Connection:
             # A statement of many rows keeps the pages it changes until it is done: not in a file, please.
             connection.pragma("temp_store", "memory")
             connection.pragma("cache_size", -CACHE_KIBIBYTES)
-            connection.wal_autocheckpoint(PAGES_BETWEEN_CHECKPOINTS)
             register_decimals(connection)
         except BaseException:
             connection.close(force=True)
@@ -105,6 +105,12 @@ def connect_reader(path: Path) -> apsw.Connection:
     restrict(connection)
     register_decimals(connection)
     return connection
+
+
+def checkpoint(connection: apsw.Connection) -> None:
+    """Bring the write-ahead log into the database as far as no reader needs it; the rest next time."""
+    with suppress(apsw.Error):
+        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
 
 
 def restrict(connection: apsw.Connection) -> None:

@@ -1,0 +1,51 @@
+"""The folded states of the aggregates that were used last."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+
+from tusk_runtime.aggregates.fold import State
+from tusk_runtime.aggregates.handlers import Handlers
+from tusk_runtime.store.protocol import EventStore, StreamId
+
+MAX_STATES = 50_000
+"""Aggregate states that are kept folded."""
+
+
+class States:
+    """What the log says of aggregates, known by heart. Only what is committed ever comes in here."""
+
+    def __init__(self, store: EventStore) -> None:
+        self._store = store
+        self._known: OrderedDict[StreamId, State] = OrderedDict()
+
+    async def of(self, streams: Iterable[StreamId], handlers: Handlers) -> dict[StreamId, State]:
+        """The states of some aggregates; those that are not known are read from the log."""
+        known = self._known
+        found = {stream: known.get(stream) for stream in streams}
+        missing = [stream for stream, state in found.items() if state is None]
+        if missing:
+            loaded = await self._store.read_streams(missing)
+            for stream in missing:
+                folder = handlers.folders[stream.aggregate_type]
+                found[stream] = folder.fold(folder.initial, loaded.get(stream, ()))
+        return found  # type: ignore[return-value]  # no None is left
+
+    def keep(self, states: Mapping[StreamId, State]) -> None:
+        """Remember states, as those used last."""
+        known = self._known
+        for stream, state in states.items():
+            known[stream] = state
+            known.move_to_end(stream)
+        while len(known) > MAX_STATES:
+            known.popitem(last=False)
+
+    def forget(self, streams: Iterable[StreamId]) -> None:
+        """Read these aggregates again when they are asked for next."""
+        for stream in streams:
+            self._known.pop(stream, None)
+
+    def clear(self) -> None:
+        """Read everything again."""
+        self._known.clear()
