@@ -308,3 +308,25 @@ async def test_stopping_answers_what_was_taken(bus: CommandBus) -> None:
     await asyncio.gather(*waiting)
     with pytest.raises(Unavailable):
         await bus.execute("Deposit", {"amount": "1"}, aggregate_id="a", caller=ANN)
+
+
+async def test_an_aggregate_that_cannot_be_folded_fails_no_neighbour(store: Store) -> None:
+    """Its commands are refused with the place in the file; others in the same group are not."""
+    app = application(
+        ACCOUNT.replace("{{ state.balance + data.amount }}", "{{ 10 // (data.amount - 7) }}", 1)
+    )
+    bus = CommandBus(store.events, application(ACCOUNT), VirtualClock(0))
+    await bus.start()
+    for account, amount in (("a", "7"), ("b", "8")):
+        await bus.execute("Open", {"owner": "ann"}, aggregate_id=account, caller=ANN)
+        await bus.execute("Deposit", {"amount": amount}, aggregate_id=account, caller=ANN)
+    await bus.swap(app)
+    bad, good = await asyncio.gather(
+        bus.execute("Withdraw", {"amount": "1"}, aggregate_id="a", caller=ANN),
+        bus.execute("Withdraw", {"amount": "1"}, aggregate_id="b", caller=ANN),
+        return_exceptions=True,
+    )
+    assert isinstance(bad, Invalid)
+    assert "test.tsk:" in bad.details["place"]
+    assert not isinstance(good, Exception)
+    await bus.stop()

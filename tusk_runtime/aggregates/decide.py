@@ -152,6 +152,8 @@ class CommandHandler:
         In the order of the language: existence, `allow`, `from`, `require`. Raises a Refused.
         """
         command = self.command
+        if state.broken is not None:
+            raise refusal_of(state.broken)
         if command.creates == "always":
             if state.version:
                 raise RuleBroken(f"{command.aggregate} {aggregate_id} exists already")

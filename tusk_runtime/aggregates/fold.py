@@ -11,7 +11,7 @@ import orjson
 
 from tusk_runtime.clock import to_datetime
 from tusk_runtime.events import StoredEvent, id_text
-from tusk_runtime.expressions import IDENTITY, explain
+from tusk_runtime.expressions import IDENTITY, ExpressionFailed, explain
 from tusk_runtime.model.application import Aggregate, Application, EventType, Fold
 from tusk_runtime.types import Type, decoder, to_json
 
@@ -19,10 +19,11 @@ from tusk_runtime.types import Type, decoder, to_json
 @dataclass(slots=True)
 class State:
     """The state of an aggregate after `version` events; 0: it does not exist. `values` is never changed in
-    place."""
+    place. `broken` is why the events could not be folded: no command can be decided then."""
 
     version: int
     values: Mapping[str, Any]
+    broken: ExpressionFailed | None = None
 
 
 class EventCodec:

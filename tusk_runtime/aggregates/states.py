@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from tusk_runtime.aggregates.fold import State
 from tusk_runtime.aggregates.handlers import Handlers
+from tusk_runtime.expressions import ExpressionFailed
 from tusk_runtime.store.protocol import EventStore, StreamId
 
 MAX_STATES = 50_000
@@ -29,7 +30,12 @@ class States:
             loaded = await self._store.read_streams(missing)
             for stream in missing:
                 folder = handlers.folders[stream.aggregate_type]
-                found[stream] = folder.fold(folder.initial, loaded.get(stream, ()))
+                events = loaded.get(stream, ())
+                try:
+                    found[stream] = folder.fold(folder.initial, events)
+                except ExpressionFailed as failure:
+                    # Its commands are refused; those of its neighbours in the group are not.
+                    found[stream] = State(events[-1].version, folder.initial.values, failure)
         return found  # type: ignore[return-value]  # no None is left
 
     def keep(self, states: Mapping[StreamId, State]) -> None:

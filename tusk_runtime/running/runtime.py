@@ -11,10 +11,11 @@ from typing import Any
 import orjson
 
 from tusk_runtime.aggregates.bus import CommandBus
-from tusk_runtime.aggregates.decide import meta_of
+from tusk_runtime.aggregates.decide import meta_of, refusal_of
 from tusk_runtime.clock import Clock, SystemClock, to_datetime
 from tusk_runtime.errors import Invalid, NotFound, StoreUnavailable, Unavailable, UnknownName
 from tusk_runtime.events import OUTSIDE, Caller, StoredEvent, new_id
+from tusk_runtime.expressions import ExpressionFailed
 from tusk_runtime.language.diagnostics import did_you_mean
 from tusk_runtime.model.application import Application
 from tusk_runtime.running.backends import needs_restart
@@ -168,7 +169,10 @@ class Runtime:
         )
         if not events:
             raise NotFound(f"there is no {aggregate_type} {aggregate_id}" + (" at that time" if at else ""))
-        state = self._bus.fold(aggregate_type, events)
+        try:
+            state = self._bus.fold(aggregate_type, events)
+        except ExpressionFailed as failure:
+            raise refusal_of(failure) from failure
         return AggregateAnswer(aggregate_type, aggregate_id, state.version, events[-1].position, state.values)
 
     async def events(
