@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -102,6 +103,9 @@ async def _serve(
         app = create_app(runtime, Security(token), limits=limits)
         server = HttpServer(app, settings.host, settings.port, limits=limits)
         await server.start()
+        # What was made to start lives on to the end: the collector need not walk it again and again.
+        gc.collect()
+        gc.freeze()
         stack.push_async_callback(server.stop, STOP_SECONDS)
         url = server.url
         stack.callback(_announce(beside, url))
