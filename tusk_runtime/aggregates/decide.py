@@ -234,7 +234,7 @@ def meta_of(caller: Caller, cause: Cause, command_id: bytes, source: str, versio
         "tenant_id": caller.tenant_id,
         "command_id": id_text(command_id),
         "correlation_id": id_text(correlation),
-        "causation_id": id_text(cause.causation_id or command_id),
+        "causation_id": id_text(cause.causation_id) if cause.causation_id is not None else None,
         "saga_id": cause.saga_id,
         "source": source,
         "version": version,

@@ -10,9 +10,10 @@ from typing import Any
 import orjson
 
 from tusk_runtime.clock import to_datetime
-from tusk_runtime.events import StoredEvent, id_text
+from tusk_runtime.events import StoredEvent
 from tusk_runtime.expressions import IDENTITY, ExpressionFailed, explain
 from tusk_runtime.model.application import Aggregate, Application, EventType, Fold
+from tusk_runtime.model.envelope import event_value, meta_value
 from tusk_runtime.types import Type, decoder, to_json
 
 
@@ -55,36 +56,6 @@ class EventCodec:
         return self._decode(value) if self._decode is not None else value
 
 
-def envelope(event: StoredEvent, category: str | None) -> dict[str, Any]:
-    """The value of `event` in expressions."""
-    return {
-        "event_id": id_text(event.event_id),
-        "event_type": event.type,
-        "aggregate_id": event.aggregate_id,
-        "aggregate_type": event.aggregate_type,
-        "version": event.version,
-        "timestamp": to_datetime(event.timestamp),
-        "position": event.position,
-        "category": category,
-    }
-
-
-def stored_meta(event: StoredEvent) -> dict[str, Any]:
-    """The value of `meta` for a stored event."""
-    return {
-        "user_id": None,
-        "roles": [],
-        "tenant_id": None,
-        "causation_id": None,
-        "saga_id": None,
-        "source": None,
-        "version": None,
-        **orjson.loads(event.metadata),
-        "command_id": id_text(event.command_id),
-        "correlation_id": id_text(event.correlation_id),
-    }
-
-
 class Applier:
     """One line of an aggregate's `on`, with what it needs of the envelope known beforehand."""
 
@@ -118,9 +89,9 @@ class Applier:
         changes = self._changes(
             data,
             values,
-            envelope(event, self._category) if self._needs_event else None,
+            event_value(event, self._category) if self._needs_event else None,
             to_datetime(event.timestamp) if self._needs_now else None,
-            stored_meta(event) if self._needs_meta else None,
+            meta_value(event) if self._needs_meta else None,
             event.event_id,
         )
         return {**values, **changes}

@@ -10,9 +10,10 @@ import orjson
 
 from tusk_runtime.clock import to_datetime
 from tusk_runtime.errors import TuskError
-from tusk_runtime.events import id_text
+from tusk_runtime.events import StoredEvent
 from tusk_runtime.expressions import Expression, explain
 from tusk_runtime.model.application import Application, Operation, Projection
+from tusk_runtime.model.envelope import event_value, meta_value
 from tusk_runtime.projections.conditions import Predicate
 from tusk_runtime.store.protocol import Column, Row, TableSpec
 from tusk_runtime.types import Type, decoder, from_column, to_column
@@ -158,16 +159,14 @@ class Folder:
         self._needs_event, self._needs_now, self._needs_meta = (
             name in roots for name in ("event", "now", "meta")
         )
-        fields = ["data", "event_id"]
-        if self._needs_event:
-            fields += ["type", "aggregate_id", "aggregate_type", "version"]
-        if self._needs_event or self._needs_now:
-            fields.append("timestamp")
-        if self._needs_meta:
-            fields += ["metadata", "command_id", "correlation_id"]
-        self.fields = tuple(fields)
+        if self._needs_event or self._needs_meta:
+            self.fields: tuple[str, ...] = StoredEvent._fields[1:]
+        elif self._needs_now:
+            self.fields = ("data", "event_id", "timestamp")
+        else:
+            self.fields = ("data", "event_id")
         # A scanned tuple begins with the position and the index of the type.
-        self._at = {name: index for index, name in enumerate(fields, 2)}
+        self._at = {name: index for index, name in enumerate(self.fields, 2)}
 
     def _handler(
         self, name: str, application: Application
@@ -200,40 +199,15 @@ class Folder:
 
     def _context(self, event: tuple[Any, ...]) -> tuple[Any, Any, Any]:
         """The values of event, now and meta, as far as any expression reads them."""
-        at = self._at
-        envelope = now = meta = None
-        if self._needs_event or self._needs_now:
-            now = to_datetime(event[at["timestamp"]])
-        if self._needs_event:
-            envelope = {
-                "event_id": id_text(event[at["event_id"]]),
-                "event_type": event[at["type"]],
-                "aggregate_id": event[at["aggregate_id"]],
-                "aggregate_type": event[at["aggregate_type"]],
-                "version": event[at["version"]],
-                "timestamp": now,
-                "position": event[0],
-                "category": self._categories[event[1]],
-            }
-        if self._needs_meta:
-            meta = {
-                **EMPTY_META,
-                **orjson.loads(event[at["metadata"]]),
-                "command_id": id_text(event[at["command_id"]]),
-                "correlation_id": id_text(event[at["correlation_id"]]),
-            }
-        return envelope, now, meta
-
-
-EMPTY_META: Mapping[str, Any] = {
-    "user_id": None,
-    "roles": [],
-    "tenant_id": None,
-    "causation_id": None,
-    "saga_id": None,
-    "source": None,
-    "version": None,
-}
+        now = to_datetime(event[self._at["timestamp"]]) if self._needs_now else None
+        if not (self._needs_event or self._needs_meta):
+            return None, now, None
+        stored = StoredEvent(event[0], *event[2:])
+        return (
+            event_value(stored, self._categories[event[1]]) if self._needs_event else None,
+            now,
+            meta_value(stored) if self._needs_meta else None,
+        )
 
 
 class Overlay:
