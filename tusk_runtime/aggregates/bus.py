@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tusk_runtime.aggregates.decide import Context, meta_of
@@ -24,7 +24,7 @@ from tusk_runtime.errors import (
 )
 from tusk_runtime.events import OUTSIDE, Caller, Cause, FreshId, StoredEvent, new_id
 from tusk_runtime.model.application import Application
-from tusk_runtime.store.protocol import Decision, EventStore, StreamId
+from tusk_runtime.store.protocol import Decision, EventStore, Recorded, StreamId
 
 MAX_BATCH = 512
 """Commands in one transaction: large enough to share a sync, small enough that none waits long."""
@@ -189,22 +189,30 @@ class CommandBus:
         if not asked:
             return batch
         known = await self._store.recorded(asked)
+        types = await self._types_of(known.values()) if known else {}
         first: dict[bytes, Waiting] = {}
         for waiting in batch:
             row = known.get(waiting.command_id)
             if row is not None:
-                events = (
-                    await self._store.read(after=row.position - row.count, limit=row.count)
-                    if row.count
-                    else ()
-                )
                 for one in (waiting, *(waiting.followers or ())):
-                    one.repeat(row, [event.type for event in events])
+                    one.repeat(row, types[row.command_id])
             elif waiting.command_id in first:
                 waiting.follow(first[waiting.command_id])
             else:
                 first[waiting.command_id] = waiting
         return list(first.values())
+
+    async def _types_of(self, rows: Iterable[Recorded]) -> dict[bytes, list[str]]:
+        """The types of the events of commands in the ledger; what stands close together is read at once."""
+        types: dict[bytes, list[str]] = {}
+        page: dict[int, str] = {}
+        for row in sorted(rows, key=lambda row: row.position):
+            wanted = range(row.position - row.count + 1, row.position + 1)
+            if row.count and row.position not in page:
+                events = await self._store.read(wanted.start - 1, max(row.count, MAX_BATCH))
+                page = {event.position: event.type for event in events}
+            types[row.command_id] = [page[position] for position in wanted]
+        return types
 
     async def _decide_and_write(self, batch: Sequence[Waiting]) -> None:
         """Decide each command on what those before it leave, and write all decisions together."""

@@ -6,6 +6,7 @@ from tusk_runtime.language.diagnostics import Problems
 from tusk_runtime.language.document import Document
 from tusk_runtime.model import checks, settings
 from tusk_runtime.model.application import Application
+from tusk_runtime.model.codes import NOTHING_DECLARED
 from tusk_runtime.model.context import Building
 from tusk_runtime.model.declarations import aggregates, commands, events, projections, queries, tests
 from tusk_runtime.model.follow_ups import without_follow_ups
@@ -21,6 +22,14 @@ def build(document: Document, file: str, problems: Problems | None = None) -> Ap
     problems = problems if problems is not None else Problems()
     found = Problems()
     sections = find_sections(document.root, found)
+    if not sections and not found and not problems:
+        source = document.root.span.source
+        found.error(
+            NOTHING_DECLARED,
+            source.span(0, len(source.line(1))),
+            "the file declares nothing",
+            help="write a section, such as `[events]`; `tusk new` writes a file to begin with",
+        )
     types = NamedTypes(sections["types"].node if "types" in sections else None, found)
     b = Building(document.root.span, sections, found, types)
     for name in types:

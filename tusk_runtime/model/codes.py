@@ -21,6 +21,12 @@ WRONG_TYPE = define(
     "wrong kind of value",
     "A key was given a text where it takes a map, a list where it takes a number, and so on.",
 )
+NOTHING_DECLARED = define(
+    "TSK207",
+    "nothing declared",
+    "The file has no section at all. It is an error, so that a save that is caught half-way, while the file "
+    "is empty, changes nothing.",
+)
 NOT_A_CHOICE = define(
     "TSK204", "not one of the choices", "A key takes one of a few words, and was given another."
 )

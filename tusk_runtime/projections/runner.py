@@ -44,6 +44,7 @@ class ProjectionRunner:
         self.position = 0
         self.error = ""
         self.failed = False
+        self.stopped = False
         self._moved = asyncio.Condition()
 
     @property
@@ -72,14 +73,20 @@ class ProjectionRunner:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
             self._task = None
+        self.stopped = True
+        async with self._moved:
+            self._moved.notify_all()
 
     async def wait_for(self, position: int, timeout: float) -> bool:
-        """Wait until the log has been taken in up to a position, or for `timeout` seconds."""
+        """Whether the log has been taken in up to a position, `timeout` seconds from now at the latest.
+
+        A runner that fails or is stopped meanwhile gives False at once.
+        """
         if self.position >= position:
             return True
         try:
             async with asyncio.timeout(timeout), self._moved:
-                await self._moved.wait_for(lambda: self.position >= position or self.failed)
+                await self._moved.wait_for(lambda: self.position >= position or self.failed or self.stopped)
         except TimeoutError:
             return False
         return self.position >= position

@@ -134,7 +134,10 @@ class Runtime:
                         {"field": "X-Wait-For-Position", "message": "take the position of a command's answer"}
                     ],
                 )
-            if not await runner.wait_for(wait_for, WAIT_SECONDS):
+            while not await runner.wait_for(wait_for, WAIT_SECONDS):
+                before, (handler, runner) = runner, self._reads.query(name)
+                if runner is not before:
+                    continue  # an edit replaced it meanwhile: the new one has caught up
                 raise Unavailable(
                     f"`{runner.name}` is at {runner.position} and has not reached {wait_for} yet"
                 )

@@ -19,6 +19,8 @@ from tusk_runtime.running.runtime import Runtime
 SETTLE_MS = 100
 """How long a burst of changes may take to settle, in milliseconds."""
 STEP_MS = 30
+LOOK_MS = 300
+"""How often the content is looked at in any case: where the system tells nothing, and before it begins to."""
 RETRY_SECONDS = 1.0
 
 log = logging.getLogger("tusk.reload")
@@ -74,14 +76,13 @@ class Watcher:
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _changes(self) -> AsyncIterator[None]:
-        # The time-out makes every second a look at the content, for file systems that tell nothing.
         async for _ in awatch(
             self._file.parent,
             watch_filter=None,
             debounce=SETTLE_MS,
             step=STEP_MS,
             recursive=False,
-            rust_timeout=1000,
+            rust_timeout=LOOK_MS,
             yield_on_timeout=True,
         ):
             yield
