@@ -13,7 +13,9 @@ import kill_cycles
 import pytest
 from support import Connection, Lost, copy_of, until
 
-LIVE_SECONDS = 1.0
+LIVE_SECONDS = 3.0
+"""When an edit counts as not noticed. The goal is one second, and what it took is printed: a busy machine must
+not fail the test, a watcher that only polls or waits must."""
 COMMANDS_PER_SECOND = 100
 QUERIES_PER_SECOND = 50
 QUERIES = (
