@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from tusk_runtime.language.report import render
 
 CASES = Path(__file__).parent / "cases"
 SEPARATOR = "\n-----\n"
+NOW = datetime(2026, 1, 31, 9, 5, 7, tzinfo=UTC)
 ENVIRONMENT = {"HOST": "db.example", "PORT": "5432", "KEY": "s3cret", "EMPTY": ""}
 
 
@@ -34,7 +36,7 @@ def plain(value: Any) -> Any:
 def outcome(text: str) -> str:
     """The diagnostics of a text, or its tree as JSON."""
     problems = Problems()
-    document = load_text(text, "app.tsk", ENVIRONMENT, problems)
+    document = load_text(text, "app.tsk", ENVIRONMENT, problems, now=NOW)
     if len(problems):
         return render(problems.sorted())
     return json.dumps(plain(document.plain()), ensure_ascii=False, indent=1) + "\n"

@@ -21,7 +21,7 @@ def test_a_file_is_loaded_with_its_absolute_path(tmp_path: Path) -> None:
     document = load_file(path, {}, problems, name="app.tsk")
     assert document is not None
     assert document.plain() == {"a": {"x": "é"}}
-    assert document.files == (str(path),)
+    assert list(document.files) == [str(path)]
     assert document.root.span.file == "app.tsk"
     assert len(problems) == 0
 

@@ -30,7 +30,8 @@ def test_the_seed_loads() -> None:
     assert list(tree) == list(expected)
     assert len(tree) == 30
     assert leaves(tree) == 106
-    assert document.environment == tuple(ENVIRONMENT)
+    assert [use.name for use in document.environment] == list(ENVIRONMENT)
+    assert all(use.is_set and use.default is None for use in document.environment)
 
 
 def test_the_seed_names_all_variables_that_are_missing() -> None:

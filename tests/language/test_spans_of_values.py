@@ -107,7 +107,16 @@ def test_the_environment_gives_text_that_may_be_converted() -> None:
         "g": ("d", True, True),
     }
     assert nodes["a"].span.text == "@env('P')"
-    assert document.environment == ("P", "Q")
+    uses = [(use.name, use.default, use.secret, use.is_set) for use in document.environment]
+    assert uses == [
+        ("P", None, False, True),
+        ("P", None, False, True),
+        ("P", None, False, True),
+        ("Q", "5", False, False),
+        ("P", None, True, True),
+        ("P", None, True, True),
+        ("Q", "'d'", True, False),
+    ]
 
 
 def test_merged_sections_keep_the_first_place_and_all_keys() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tusk_runtime.expressions import FUNCTIONS
 from tusk_runtime.language import codes as language_codes  # noqa: F401 - defines its codes
+from tusk_runtime.language import operators
 from tusk_runtime.language.diagnostics import CODES
 from tusk_runtime.model import codes as model_codes  # noqa: F401 - defines its codes
 from tusk_runtime.model import sections, settings
@@ -114,6 +115,11 @@ def functions() -> str:
     return table(("function", "gives"), rows)
 
 
+def load_operators() -> str:
+    """All operators at load: how each is written, and what it gives."""
+    return table(("operator", "gives"), [(one.form, one.doc) for one in operators.OPERATORS.values()])
+
+
 def diagnostics() -> str:
     """All codes with title and explanation, by their hundreds."""
     parts = []
@@ -131,6 +137,7 @@ def generated() -> dict[str, str]:
     return {
         "types": types(),
         "functions": functions(),
+        "operators": load_operators(),
         "where": " ".join(f"`{operator}`" for operator in OPERATORS),
         "sections": table(
             ("section", "what stands in it"),

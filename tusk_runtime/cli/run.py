@@ -19,7 +19,7 @@ import orjson
 from tusk_runtime.cli.output import ENV_FILE, FILE, environment, show_diagnostics, stop_failed, stop_invalid
 from tusk_runtime.errors import InvalidConfiguration, StartFailed
 from tusk_runtime.model.application import Application
-from tusk_runtime.running.load import digest_of, load_or_raise
+from tusk_runtime.running.load import load_or_raise
 
 STOP_SECONDS = 10.0
 
@@ -40,7 +40,6 @@ def main(file: Path, listen: str | None, no_watch: bool, verbose: bool, env_file
         level=logging.INFO if verbose else logging.WARNING,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
-    seen = digest_of(file)  # an edit from here on is noticed
     try:
         application = _listening(load_or_raise(file, environment(env_file)), listen)
     except InvalidConfiguration as error:
@@ -48,7 +47,7 @@ def main(file: Path, listen: str | None, no_watch: bool, verbose: bool, env_file
     show_diagnostics(application.warnings, "text")
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_serve(file, application, env_file, seen=None if no_watch else seen, listen=listen))
+            runner.run(_serve(file, application, env_file, watch=not no_watch, listen=listen))
     except StartFailed as error:
         stop_failed(str(error))
     except KeyboardInterrupt:
@@ -77,7 +76,7 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 async def _serve(
-    file: Path, application: Application, env_file: Path | None, *, seen: bytes | None, listen: str | None
+    file: Path, application: Application, env_file: Path | None, *, watch: bool, listen: str | None
 ) -> None:
     # Imported here: a file that is wrong is told without loading the database and the web server.
     from tusk_runtime.running.backends import database_path, store_of
@@ -109,11 +108,12 @@ async def _serve(
         stack.push_async_callback(server.stop, STOP_SECONDS)
         url = server.url
         stack.callback(_announce(beside, url))
-        if seen is not None:
+        if watch:
 
             def candidate_environment() -> Mapping[str, str]:
                 return environment(env_file)
 
+            seen = application.document.files  # as they were read: an edit from then on is noticed
             watcher = Watcher(
                 file, candidate_environment, runtime, _say, seen, lambda a: _listening(a, listen)
             )
@@ -126,7 +126,7 @@ async def _serve(
             f"  api    {url}/api/   (Authorization: Bearer $TUSK_TOKEN)\n"
             f"  token  {token_path}\n"
             f"  store  {store.description}, {head:,} events\n"
-            f"{'watching ' + str(file) + ' for edits; ' if seen is not None else ''}ctrl-c stops"
+            f"{'watching ' + str(file) + ' for edits; ' if watch else ''}ctrl-c stops"
         )
         await stopping.wait()
         _say("stopping")

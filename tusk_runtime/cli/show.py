@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +18,21 @@ from tusk_runtime.cli.output import (
 )
 from tusk_runtime.errors import InvalidConfiguration
 from tusk_runtime.language.diagnostics import Problems
-from tusk_runtime.language.document import ListNode, MapNode, Node
+from tusk_runtime.language.document import Document, ScalarNode
 from tusk_runtime.language.load import load_file
-
-MASK = "***"
+from tusk_runtime.language.secrets import leaves, masked
 
 
 @click.command("show")
 @FILE
+@click.option("--resolved", is_flag=True, help="As one .tsk text: imports merged, variables replaced.")
+@click.option("--sources", is_flag=True, help="Where each value stands, and where it comes from.")
 @ENV_FILE
 @FORMAT
-def command(file: Path, env_file: Path | None, format_: str) -> None:
+def command(file: Path, resolved: bool, sources: bool, env_file: Path | None, format_: str) -> None:
     """Print FILE as one tree, section by section, with every variable filled in and secrets masked."""
+    if resolved and (sources or format_ == "json"):
+        raise click.UsageError("--resolved prints a .tsk text, and goes with neither --sources nor JSON")
     problems = Problems()
     try:
         document = load_file(file, environment(env_file), problems)
@@ -39,22 +41,45 @@ def command(file: Path, env_file: Path | None, format_: str) -> None:
         stop_invalid(error, format_)
     if document is None:
         return  # told as an error before
-    tree = masked(document.root)
-    if format_ == "json":
-        print_json(_numbers(tree))
+    if sources:
+        _sources(document, format_)
+    elif format_ == "json":
+        print_json(_numbers(masked(document.root)))
+    elif resolved:
+        from tusk_runtime.language.printer import print_tree
+
+        click.echo(print_tree(masked(document.root)), nl=False)
     else:
+        for leaf in leaves(document.root):
+            click.echo(f"{leaf.path} = {_word(leaf.value)}")
+    if format_ == "text":
         show_diagnostics(problems.sorted(), format_)
-        for line in _lines(tree, ""):
-            click.echo(line)
 
 
-def masked(node: Node) -> Any:
-    """The plain tree with every secret hidden."""
-    if isinstance(node, MapNode):
-        return {entry.key: masked(entry.node) for entry in node}
-    if isinstance(node, ListNode):
-        return [masked(item) for item in node]
-    return MASK if node.secret else node.value
+def _sources(document: Document, format_: str) -> None:
+    """Each value with its file, line and column, and what gave it if it is not written there."""
+    rows: list[dict[str, Any]] = []
+    for leaf in leaves(document.root):
+        origin = leaf.node.origin if isinstance(leaf.node, ScalarNode) else ""
+        span = leaf.span
+        rows.append(
+            {
+                "path": leaf.path,
+                "value": leaf.value,
+                "file": span.file,
+                "line": span.line,
+                "column": span.column,
+                "origin": origin,
+            }
+        )
+    if format_ == "json":
+        print_json({"values": _numbers(rows)})
+        return
+    shown = [f"{row['path']} = {_word(row['value'])}" for row in rows]
+    width = min(max(map(len, shown), default=0), 60)
+    for text, row in zip(shown, rows, strict=True):
+        origin = f"  from {row['origin']}" if row["origin"] else ""
+        click.echo(f"{text:<{width}}  {row['file']}:{row['line']}{origin}")
 
 
 def _numbers(tree: Any) -> Any:
@@ -66,17 +91,6 @@ def _numbers(tree: Any) -> Any:
     if tree is None or isinstance(tree, bool | int | str):
         return tree
     return float(tree)
-
-
-def _lines(tree: Any, path: str) -> Iterator[str]:
-    if isinstance(tree, dict) and tree:
-        for key, value in tree.items():
-            yield from _lines(value, f"{path}.{key}" if path else key)
-    elif isinstance(tree, list) and tree:
-        for index, value in enumerate(tree):
-            yield from _lines(value, f"{path}[{index}]")
-    else:
-        yield f"{path} = {_word(tree)}"
 
 
 def _word(value: Any) -> str:

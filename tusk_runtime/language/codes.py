@@ -149,25 +149,49 @@ BAD_CHARACTER = define(
 
 EXPRESSION = define(
     "TSK030",
-    "an expression, not available yet",
-    "Expressions at load (`a ? b : c`, comparisons, `&& || !`, `+`) are not available yet. Write the "
-    'value itself. An expression over events stands in quotes: `"{{ … }}"`.',
+    "an expression that cannot be calculated",
+    "At load there are `a ? b : c`, `== != < <= > >=`, `&& || !` and `+`. Conditions are true or false; `+` "
+    "adds "
+    "numbers or joins texts; numbers are compared with numbers, texts with texts. Text from the environment "
+    "counts as a number or a boolean where it stands beside one. An expression over events stands in quotes: "
+    '`"{{ … }}"`.',
 )
 VARIABLE = define(
     "TSK031",
-    "a variable, not available yet",
-    "`$name: value` is read, but using `$name` or `${name}` is not available yet. Write the value itself. "
-    "In single quotes `${` is plain text.",
+    "a name that stands for nothing",
+    "`$name`, and `${name}` in double quotes, is the value of `$name: …` above or in an imported file; where "
+    "there is none, of the key `name` above in the same section or map; `$section.key` is that of a key in a "
+    "section above. In single quotes `${` is plain text.",
+)
+VARIABLE_CYCLE = define(
+    "TSK041",
+    "variables that need each other",
+    "A value cannot be made out of itself. Write one of the values in the loop as it is.",
+)
+TOO_LARGE = define(
+    "TSK042",
+    "values that grow too large",
+    "Variables that are used in each other again and again would make a document of more than 100,000 "
+    "values or "
+    "8 MiB of text.",
+)
+UNCLOSED_BLOCK = define(
+    "TSK040",
+    "a block `name > …` without its `<`",
+    "A block that `name >` opens ends with `<` on a line of its own, in the column of the name.",
 )
 BRACE_BLOCK = define(
     "TSK032",
-    "a block `name { … }`, not available yet",
-    "Write `name: { … }`, a section `[name]`, or `name:` with indented lines under it.",
+    "a block with a label",
+    "A block is `name { … }`, with a name and nothing else. Write a second name as a map in it: "
+    "`name { label { … } }`.",
 )
-ANGLE_BLOCK = define(
-    "TSK033",
-    "a block `name > … <`, not available yet",
-    "Write `name:` with indented lines under it, or a section `[name]`.",
+HASH_DIRECTIVE = define(
+    "TSK043",
+    "a block behind a comment",
+    "`#` begins a comment, also in front of a word: `#web { … }` is a directive in other TuskLang runtimes, "
+    "and "
+    "here a comment with a block that belongs to nothing. Remove the `#`, or comment the whole block out.",
 )
 FUJSEN = define(
     "TSK034",
@@ -195,9 +219,10 @@ MARKDOWN = define(
 )
 JSON_DOCUMENT = define(
     "TSK038",
-    "a JSON document",
-    "A file begins with sections or keys, not with a bracket. Write each member as a `key: value` line; "
-    "the values may stay as JSON.",
+    "a JSON document that is no object",
+    "A file is sections and keys, or one JSON object `{ … }` and nothing else: a list or a single value has "
+    "no "
+    "keys.",
 )
 
 TOO_MANY = define(
@@ -235,11 +260,7 @@ BAD_CALL = define(
     "An operator is written `@env('NAME')` or `@env('NAME', default)`, the name in quotes. Within a text "
     "use the other kind of quotes: `\"Bearer @env('KEY')\"`.",
 )
-OPERATOR_NOT_YET = define(
-    "TSK112",
-    "an operator that is not available yet",
-    "The operator belongs to the language, but not to this version. Write the value itself for now.",
-)
+
 OPERATOR_REJECTED = define(
     "TSK113",
     "an operator that does not belong in a declaration",
@@ -251,11 +272,37 @@ UNKNOWN_OPERATOR = define(
     "an unknown operator",
     "No operator has this name. A text that begins with `@` stands in quotes.",
 )
-IMPORT_NOT_YET = define(
+
+IMPORT = define(
     "TSK115",
-    "an import, not available yet",
-    '`@import "other.tsk"` and `import: [ … ]` belong to the language, but not to this version. Put '
-    "everything into one file for now.",
+    "an import that cannot be done",
+    'An import is `@import "other.tsk"` on a line of its own in the first column, or `import: ["a.tsk", '
+    '"b.tsk"]` above the first section. Paths begin at the importing file, and stay inside of the project '
+    "folder: that of the nearest `.git`, else of the topmost `peanu.tsk` above, else of the file itself.",
+)
+STAYS_TEXT = define(
+    "TSK116",
+    "an operator that stays text",
+    "Something in a text in double quotes looks as if it should be replaced, and is not: only `@env('X')` "
+    "and "
+    "`${name}` are. It is a warning. In single quotes a text is plain, and nothing is said.",
+)
+NO_VALUE = define(
+    "TSK117",
+    "something that has no value",
+    "`@feature('x')` finds no `x` in `[features]`, `@name.tsk.get('a.b')` no such key, or `@int`, `@float`, "
+    "`@bool` and `@date` cannot read what they are given.",
+)
+IMPORT_CYCLE = define(
+    "TSK118",
+    "files that import each other",
+    "A file cannot need itself, directly or through others. Move what both need into a file of its own.",
+)
+OPEN_FOLDER = define(
+    "TSK119",
+    "a file in a folder that others can write",
+    "A `peanu.tsk` is found above, in a folder that everyone can write: it was not read, since anyone could "
+    "have put it there. It is a warning.",
 )
 
 # ---- the file of environment variables ------------------------------------------------------------

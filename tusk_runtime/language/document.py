@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from tusk_runtime.language.source import Span
+
+UNRESOLVED = "unresolved"
+"""The origin of the null that stands where a value could not be resolved, which is told already."""
 
 Scalar = None | bool | int | Decimal | str
 
@@ -21,6 +24,7 @@ class ScalarNode:
     text to where they stand in the source: an int when they stand there one after another from that
     offset on, one offset per character (and one for the end) when escapes or indentation come between,
     None when the text was put together while loading. `secret` values are masked wherever they are shown.
+    `origin` says where a value comes from that is not written at its place, such as `$name`.
     """
 
     value: Scalar
@@ -28,6 +32,7 @@ class ScalarNode:
     quoted: bool = False
     offsets: int | Sequence[int] | None = None
     secret: bool = False
+    origin: str = ""
 
     def at(self, start: int, end: int) -> Span:
         """The place in the source of the characters `start` to `end` of a text value."""
@@ -40,6 +45,11 @@ class ScalarNode:
     def plain(self) -> Any:
         """The bare value."""
         return self.value
+
+
+def unresolved(span: Span) -> ScalarNode:
+    """What stands where a value could not be resolved."""
+    return ScalarNode(None, span, origin=UNRESOLVED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +76,17 @@ class Entry:
     node: Node
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class MapNode:
-    """Keys and their nodes, in the order of the text. `span` is the head (`[name]`) or the whole object."""
+    """Keys and their nodes, in the order of the text. `span` is the head (`[name]`) or the whole object.
+
+    `variables` are the definitions `$name: value` that stand among the keys: they are shown with them, and
+    are none of them.
+    """
 
     entries: dict[str, Entry]
     span: Span
+    variables: dict[str, Entry] | None = None
 
     def get(self, key: str) -> Node | None:
         """The node under a key, or None."""
@@ -88,24 +103,41 @@ class MapNode:
         return len(self.entries)
 
     def plain(self) -> dict[str, Any]:
-        """The map of bare values."""
-        return {entry.key: entry.node.plain() for entry in self.entries.values()}
+        """The map of bare values, with those of the variables."""
+        return {entry.key: entry.node.plain() for entry in self.with_variables()}
+
+    def with_variables(self) -> Iterator[Entry]:
+        """The variables, then the keys."""
+        if self.variables:
+            yield from self.variables.values()
+        yield from self.entries.values()
 
 
 Node = ScalarNode | ListNode | MapNode
+
+
+class Variable(NamedTuple):
+    """One use of an environment variable: its place, and its default as it is written (None: it has none)."""
+
+    name: str
+    span: Span
+    default: str | None
+    secret: bool
+    is_set: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
     """A file after loading: sections as nested maps, everything resolved.
 
-    `files` are the absolute paths that were read, in order, so that they can be watched. `environment`
-    are the names of the variables that were asked for.
+    `files` are the absolute paths that were read, in order, with the digests of what stood in them (empty
+    where nothing could be read), so that they can be watched. `environment` are the uses of environment
+    variables, in the order of the text.
     """
 
     root: MapNode
-    files: tuple[str, ...] = ()
-    environment: tuple[str, ...] = field(default=())
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    environment: tuple[Variable, ...] = ()
 
     def plain(self) -> dict[str, Any]:
         """The document as one tree of bare values: section → keys."""

@@ -1,117 +1,25 @@
-"""Cuts the text into tokens, one statement at a time: indentation, line ends, brackets and words."""
+"""Cuts the text into statements: section heads, keys, items, and the indentation around them."""
 
 from __future__ import annotations
 
 import re
-from functools import cache
-from typing import Any, NamedTuple
 
 from tusk_runtime.language import codes
 from tusk_runtime.language.diagnostics import Problems
-from tusk_runtime.language.grammar import alternatives, compiled
-from tusk_runtime.language.literals import read_literal
 from tusk_runtime.language.source import Source, Span
 from tusk_runtime.language.syntax_tree import Name
-from tusk_runtime.language.texts import read_text
-
-OPENERS = frozenset({"LSQB", "LBRACE", "LPAR"})
-CLOSERS = frozenset({"RSQB", "RBRACE", "RPAR"})
-
-DEEPEST = 64
-"""How many blocks and brackets may stand in each other."""
-
-_BRACKETS = {"[": "LSQB", "{": "LBRACE", "(": "LPAR", "]": "RSQB", "}": "RBRACE", ")": "RPAR"}
+from tusk_runtime.language.tokens import DEEPEST, Token
+from tusk_runtime.language.value_lexer import ValueLexer, found
 
 
-class Token:
-    """A terminal of the grammar by its type, or, by a type the grammar does not know, a mistake.
-
-    `value` is a Name for keys, a ScalarNode for literals, else the source.
-    """
-
-    __slots__ = ("end", "start", "type", "value")
-
-    def __init__(self, type: str, start: int, end: int, value: Any) -> None:  # noqa: A002 - Lark's name
-        self.type = type
-        self.start = start
-        self.end = end
-        self.value = value
-
-    def __repr__(self) -> str:
-        return f"Token({self.type}, {self.start}, {self.end})"
-
-
-class _Patterns(NamedTuple):
-    """The terminals of the grammar, put together for the places where the lexer looks for them."""
-
-    blank: re.Pattern[str]  # empty lines and comments, and the indentation of the line behind them
-    pair: re.Pattern[str]  # a key and its sign
-    item_pair: re.Pattern[str]  # the same behind a dash, where `a:b` is a word
-    scalar: re.Pattern[str]  # a literal that ends its line
-    head: re.Pattern[str]
-    name: re.Pattern[str]
-    any: re.Pattern[str]  # whatever may stand in a value
-    end: re.Pattern[str]  # what may follow a value
-
-
-_SCALARS = (
-    "STRING",
-    "RAW",
-    "TEXT_BLOCK",
-    "INTEGER",
-    "DECIMAL",
-    "BOOLEAN",
-    "NULL",
-    "YES_NO",
-    "ODD_NUMBER",
-    "WORD",
-)
-
-
-@cache
-def _patterns() -> _Patterns:
-    tail = r"[ \t\r]*+(?:(?<=[ \t\r])#[^\n]*+)?\n"
-    stop = r"(?=[ \t\r]*+(?:[,\]})\n]|(?<=[ \t\r])#))"
-    key = f"(?:{alternatives('KEY', 'STRING', 'RAW')})[ \\t]*+"
-    name = r"(?:<<KEY>>|<<STRING>>|<<RAW>>)[ \t]*+"
-    return _Patterns(
-        blank=re.compile(r"(?:[ \t\r]*+(?:#[^\n]*+)?\n)*+([ \t\r]*+)"),
-        pair=compiled(f"{key}(?P<ASSIGN><<ASSIGN>>)[ \\t\\r]*+"),
-        item_pair=compiled(f"{key}(?P<ASSIGN><<ASSIGN>>)(?=[\\s\"'\\[{{])[ \\t\\r]*+"),
-        scalar=re.compile(f"(?:{alternatives(*_SCALARS)}){tail}"),
-        head=compiled(rf"\[[ \t]*+{name}(?:\.[ \t]*+{name})*+\]{tail}"),
-        name=re.compile(alternatives("KEY", "STRING", "RAW")),
-        any=re.compile(
-            r"[ \t\r]*+(?:"
-            r"(?P<LINE>(?:(?<=[ \t\r])#[^\n]*+)?\n(?:[ \t\r]*+(?:#[^\n]*+)?\n)*+)"
-            r"|(?P<COMMA>,)|(?P<TEMPLATE>\{\{|\{%)|(?P<OPEN>[\[{(])|(?P<CLOSE>[\]})])"
-            f"|{alternatives('STRING', 'RAW', 'TEXT_BLOCK')}"
-            f"|(?:{alternatives(*_SCALARS[3:])}){stop}"
-            f"|{alternatives('OPERATOR')}"
-            r"|(?P<UNTERMINATED>[\"'][^\n]*+)"
-            r"|(?P<ODD>[^\s,\[\]{}()\"'](?:[^\s,\[\]{}()\"']|(?<=\w)'(?=\w))*+|\s))"
-        ),
-        end=re.compile(tail),
-    )
-
-
-class Lexer:
-    """Gives the tokens of a source, one statement (with the lines its brackets span) at a time.
-
-    Lexical mistakes that do not disturb the structure (`yes`, `007`, `"\\d"`) are told here, and the token
-    is given as if it were right. Other mistakes become tokens that the grammar does not know.
-    """
+class Lexer(ValueLexer):
+    """Gives the tokens of a source, one statement (with the lines its brackets span) at a time."""
 
     def __init__(self, source: Source, problems: Problems) -> None:
-        self.source = source
-        self.text = source.text if source.text.endswith("\n") else source.text + "\n"
-        self.position = 0
+        super().__init__(source, problems)
         self.done = False
-        self.levels = [0]
         self.tabs: list[int] = []  # where indentations hold a tab
-        self._problems = problems
-        self._patterns = _patterns()
-        self._block_open = True  # whether an unclosed `'''` may still find its end
+        self._angles: list[tuple[int, Token]] = []  # the open `name >` blocks: level and sign
 
     # ---- statements -------------------------------------------------------------------------------
 
@@ -121,6 +29,7 @@ class Lexer:
         At the end of the text these are the changes of indentation only, and `done` is set.
         """
         tokens: list[Token] = []
+        at_start = not self.position
         start, column = self._next_line()
         if start >= len(self.text):
             self._indent(0, start, tokens)
@@ -128,6 +37,9 @@ class Lexer:
             return tokens
         text = self.text
         first = text[start]
+        if at_start and first == "{":
+            self.value(start, -1, tokens)  # a JSON object, whose members may stand in any column
+            return tokens
         if first == "[" and (column == 0 or self._patterns.head.match(text, start)):
             self._head(start, column, tokens)
             return tokens
@@ -142,22 +54,36 @@ class Lexer:
             if first != "-" or not text[start + 1].isspace():
                 match = self._patterns.item_pair.match(text, start)
                 if match is None:
-                    self._value(start, column, tokens)
+                    self.value(start, column, tokens)
                 elif self._indent(2 * column, start, tokens):
                     self._pair(match, column, tokens)
                 return tokens
-        if not self._indent(2 * column, start, tokens):
+        closes = first == "<" and self._patterns.end.match(text, start + 1) is not None
+        if not self._indent(2 * column, start, tokens, closes=closes):
             return tokens
         match = self._patterns.pair.match(text, start)
-        if match is None:
-            self._odd("ODD_LINE", start, tokens)
-        else:
+        if match is not None:
             self._pair(match, column, tokens)
+        elif closes and self._angles and self._angles[-1][0] == 2 * column:
+            self._angles.pop()
+            self._sign("CLOSE", start, tokens)
+        elif match := self._patterns.angle.match(text, start):
+            tokens.append(self._key(match))
+            self._sign("OPEN", match.start("OPEN"), tokens)
+            self._angles.append((2 * column, tokens[-2]))
+        elif match := self._patterns.brace.match(text, start):
+            tokens.append(self._key(match))
+            self.value(match.end(), column, tokens)
+        elif not column and (match := self._patterns.import_.match(text, start)):
+            tokens.append(Token("IMPORT", start, match.end(), self.source))
+            self.value(self._skip_spaces(match.end()), column, tokens)
+        else:
+            self._odd("ODD_LINE", start, tokens)
         return tokens
 
     def _next_line(self) -> tuple[int, int]:
         """The offset of the next thing that is not blank or a comment, and its column from 0."""
-        match = _found(self._patterns.blank.match(self.text, self.position))
+        match = found(self._patterns.blank.match(self.text, self.position))
         start = match.end()
         white = match[1]
         if white and "\t" in white and start < len(self.text):
@@ -167,9 +93,14 @@ class Lexer:
             return start, len(white.expandtabs(4))
         return start, len(white)
 
-    def _indent(self, level: int, start: int, tokens: list[Token]) -> bool:
-        """Compare the level of a line with the blocks that are open. False if the line cannot be read."""
+    def _indent(self, level: int, start: int, tokens: list[Token], *, closes: bool = False) -> bool:
+        """Compare the level of a line with the blocks that are open. False if the line cannot be read.
+
+        `closes`: the line is the `<` of a block.
+        """
         levels = self.levels
+        if self._angles:
+            self._close_angles(level, start, tokens, closes)
         if level == levels[-1]:
             return True
         if level > levels[-1]:
@@ -180,19 +111,44 @@ class Lexer:
             return len(levels) <= DEEPEST
         left = level
         while levels[-1] > level:
-            left = levels.pop()
-            tokens.append(Token("DEDENT", start, start, self.source))
+            left = self._dedent(start, tokens)
         if levels[-1] != level:
             # A key in the column of list items is a mix of both, not a wrong column.
             self._odd("KEY_IN_LIST" if left == level + 1 else "UNEVEN", start, tokens)
         return levels[-1] == level
 
-    def _odd(self, kind: str, start: int, tokens: list[Token]) -> None:
-        """The rest of the line as one token that the grammar does not know."""
-        end = self.text.index("\n", start)
-        tokens.append(Token(kind, start, self._trim(start, end), self.source))
-        tokens.append(Token("NEWLINE", end, end + 1, self.source))
-        self.position = end + 1
+    def forget_blocks(self, count: int) -> None:
+        """Keep only the first `name >` blocks open: recovery has dropped the others."""
+        del self._angles[count:]
+
+    def _dedent(self, start: int, tokens: list[Token]) -> int:
+        tokens.append(Token("DEDENT", start, start, self.source))
+        return self.levels.pop()
+
+    def _sign(self, kind: str, start: int, tokens: list[Token]) -> None:
+        """The `>` or `<` of a block, which ends its line."""
+        tokens.append(Token(kind, start, start + 1, self.source))
+        end = found(self._patterns.end.match(self.text, start + 1)).end()
+        tokens.append(Token("NEWLINE", start + 1, end, self.source))
+        self.position = end
+
+    def _close_angles(self, level: int, start: int, tokens: list[Token], closes: bool) -> None:
+        """Close the `name >` blocks that a line of this level cannot be part of, and tell of each."""
+        while self._angles and level <= self._angles[-1][0]:
+            if closes and level == self._angles[-1][0]:
+                return
+            inner, sign = self._angles.pop()
+            while self.levels[-1] > inner:
+                self._dedent(start, tokens)
+            tokens.append(Token("CLOSE", start, start, self.source))
+            tokens.append(Token("NEWLINE", start, start, self.source))
+            self._problems.error(
+                codes.UNCLOSED_BLOCK,
+                Span(self.source, sign.start, sign.end),
+                "this block is not closed",
+                help="close it with `<` on a line of its own, in the column of its name",
+                label="no `<` for this",
+            )
 
     def _head(self, start: int, column: int, tokens: list[Token]) -> None:
         self._indent(0, start, tokens)
@@ -211,7 +167,7 @@ class Lexer:
                 tokens.append(Token("DOT", position, position + 1, self.source))
                 position += 1
                 continue
-            name = _found(self._patterns.name.match(self.text, position))
+            name = found(self._patterns.name.match(self.text, position))
             tokens.append(self._key(name))
             position = name.end()
         tokens.append(Token("RSQB", position, position + 1, self.source))
@@ -230,6 +186,15 @@ class Lexer:
         end = self.text.index("\n", start)
         span = Span(self.source, start, self._trim(start, end))
         inner = span.text.strip("[] \t")
+        if not start and (span.text == "[" or inner[:1] in tuple('{["-0123456789')):
+            self._problems.error(
+                codes.JSON_DOCUMENT,
+                span,
+                "a JSON list has no keys",
+                help="write it under a key: `name: [ … ]`; a whole file may be one JSON object `{ … }`",
+            )
+            self.position = len(self.text)
+            return
         if span.text.startswith("[["):
             advice = f"a list of maps is a key with items: `{inner}:` and `- key: value` under it"
         elif "]" not in span.text:
@@ -249,121 +214,10 @@ class Lexer:
         tokens.append(Token("NEWLINE", end, end + 1, self.source))
         self.position = end + 1
 
-    def _key(self, match: re.Match[str]) -> Token:
-        start, end = match.span("KEY")
-        if start >= 0:
-            return Token("KEY", start, end, Name(match["KEY"], Span(self.source, start, end)))
-        kind = "STRING" if match["STRING"] is not None else "RAW"
-        start, end = match.span(kind)
-        return Token(kind, start, end, read_text(self.source, start, end, self._problems))
-
     def _pair(self, match: re.Match[str], column: int, tokens: list[Token]) -> None:
         tokens.append(self._key(match))
         tokens.append(Token("ASSIGN", match.start("ASSIGN"), match.end("ASSIGN"), self.source))
-        self._value(match.end(), column, tokens)
-
-    # ---- values -----------------------------------------------------------------------------------
-
-    def _value(self, start: int, column: int, tokens: list[Token]) -> None:
-        """The value behind a key or a dash, up to the end of its line."""
-        match = self._patterns.scalar.match(self.text, start)
-        if match is not None:
-            kind = match.lastgroup or ""
-            token = self._literal(kind, *match.span(kind))
-            tokens.append(token)
-            tokens.append(Token("NEWLINE", token.end, match.end(), self.source))
-            self.position = match.end()
-        else:
-            self._brackets(start, column, tokens)
-
-    def _brackets(self, position: int, column: int, tokens: list[Token]) -> None:
-        """Any value, over lines as long as a bracket is open."""
-        text, patterns = self.text, self._patterns
-        opened: list[Token] = []
-        at_member = False
-        while True:
-            if at_member:
-                member = patterns.pair.match(text, self._skip_spaces(position))
-                at_member = False
-                if member is not None:
-                    tokens.append(self._key(member))
-                    tokens.append(Token("ASSIGN", member.start("ASSIGN"), member.end("ASSIGN"), self.source))
-                    position = member.end()
-            match = _found(patterns.any.match(text, position))
-            kind = match.lastgroup or ""
-            start, position = match.span(kind)
-            if kind == "LINE":
-                if not opened:
-                    tokens.append(Token("NEWLINE", start, position, self.source))
-                    self.position = position
-                    return
-                following = self._skip_spaces(position)
-                if following >= len(text) or (
-                    following - position <= column and self._is_statement(following, following - position)
-                ):
-                    self._unclosed(opened[-1], start, position, tokens)
-                    return
-                if text[following] not in ",]})" and tokens[-1].type not in (
-                    "COMMA",
-                    "LSQB",
-                    "LBRACE",
-                    "LPAR",
-                ):
-                    tokens.append(Token("LINE", start, start + 1, self.source))
-                at_member = opened[-1].type == "LBRACE"
-            elif kind == "COMMA":
-                tokens.append(Token("COMMA", start, position, self.source))
-                at_member = bool(opened) and opened[-1].type == "LBRACE"
-            elif kind == "OPEN":
-                token = Token(_BRACKETS[text[start]], start, position, self.source)
-                tokens.append(token)
-                opened.append(token)
-                at_member = token.type == "LBRACE"
-                if len(opened) + len(self.levels) > DEEPEST:
-                    self._odd("TOO_DEEP", start, tokens)
-                    return
-            elif kind == "CLOSE":
-                tokens.append(Token(_BRACKETS[text[start]], start, position, self.source))
-                if opened:
-                    opened.pop()
-            elif kind in _SCALARS:
-                tokens.append(self._literal(kind, start, position))
-            elif kind == "OPERATOR":
-                tokens.append(Token("OPERATOR", start, position, self.source))
-            else:
-                position = self._mistake(kind, start, position, tokens)
-
-    def _mistake(self, kind: str, start: int, end: int, tokens: list[Token]) -> int:
-        """A token that the grammar does not know, and the offset behind it."""
-        text = self.text
-        if kind == "TEMPLATE":
-            line_end = text.index("\n", start)
-            close = text.find("}}" if text[start + 1] == "{" else "%}", start, line_end)
-            end = close + 2 if close >= 0 else self._trim(start, line_end)
-        elif kind == "UNTERMINATED":
-            end = self._trim(start, end)
-            if text.startswith("'''", start):
-                kind = "RAW_BLOCK"
-                close = text.find("'''", start + 3) if self._block_open else -1
-                self._block_open = close >= 0
-                end = close + 3 if close >= 0 else end
-        tokens.append(Token(kind, start, end, self.source))
-        return end
-
-    def _is_statement(self, start: int, column: int) -> bool:
-        """Whether what stands here is a section head or a key, so that an open bracket was forgotten."""
-        if self.text[start] == "[":
-            return column == 0 and self._patterns.head.match(self.text, start) is not None
-        return self._patterns.pair.match(self.text, start) is not None
-
-    def _unclosed(self, opener: Token, start: int, position: int, tokens: list[Token]) -> None:
-        tokens.append(Token("UNCLOSED", opener.start, opener.end, self.source))
-        tokens.append(Token("NEWLINE", start, start + 1, self.source))
-        self.position = position
-
-    def _literal(self, kind: str, start: int, end: int) -> Token:
-        node = read_literal(kind, self.source, start, end, self._problems)
-        return Token("WORD" if kind in ("YES_NO", "ODD_NUMBER") else kind, start, end, node)
+        self.value(match.end(), column, tokens)
 
     # ---- recovery ---------------------------------------------------------------------------------
 
@@ -384,6 +238,9 @@ class Lexer:
                     close = self.text.find(quotes, end)
                     end = self.text.index("\n", close) if close >= 0 else end
             self.position = end + 1
+            following = self._next_line()[0]
+            if closes and 2 * column <= level and not self.text.startswith(("]", "}", ")", "<"), following):
+                return  # the block has ended; what follows may be the next one
 
     def skip_section(self) -> None:
         """Pass over everything up to the next section head."""
@@ -393,22 +250,3 @@ class Lexer:
             if start >= len(self.text) or (at_head and self._patterns.head.match(self.text, start)):
                 return
             self.position = self.text.index("\n", start) + 1
-
-    def _skip_spaces(self, position: int) -> int:
-        text = self.text
-        while position < len(text) and text[position] in " \t\r":
-            position += 1
-        return position
-
-    def _trim(self, start: int, end: int) -> int:
-        """The end of a line without the white space and the comment at its end."""
-        line = self.text[start:end]
-        comment = re.search(r"[ \t]#", line) if '"' not in line and "'" not in line else None
-        return start + len((line[: comment.start()] if comment else line).rstrip(" \t\r"))
-
-
-def _found(match: re.Match[str] | None) -> re.Match[str]:
-    """A match of a pattern that matches anywhere."""
-    if match is None:
-        raise AssertionError("a pattern of the lexer has a hole")
-    return match

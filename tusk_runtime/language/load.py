@@ -3,87 +3,78 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
-from tusk_runtime.language import codes
-from tusk_runtime.language.diagnostics import Code, Problems
+from tusk_runtime.language.diagnostics import Problems
 from tusk_runtime.language.document import Document
+from tusk_runtime.language.files import LARGEST_FILE, ProjectFiles, read_text, source_of
+from tusk_runtime.language.imports import Importer, without_files
+from tusk_runtime.language.layers import merged
 from tusk_runtime.language.parse import parse
 from tusk_runtime.language.resolve import resolve
 from tusk_runtime.language.source import Source
-
-LARGEST_FILE = 8 * 1024 * 1024
-"""Bytes that a file may have."""
+from tusk_runtime.language.surroundings import Surroundings
 
 
 def load_file(
-    path: Path, environment: Mapping[str, str], problems: Problems, *, name: str | None = None
+    path: Path,
+    environment: Mapping[str, str],
+    problems: Problems,
+    *,
+    name: str | None = None,
+    now: datetime | None = None,
 ) -> Document | None:
-    """The document in a file; None if the file cannot be read. `name` is shown in place of the path."""
-    source = read_file(path, problems, name=name)
-    if source is None:
+    """The document in a file, with all that it imports; None if the file cannot be read.
+
+    `name` is shown in place of the path; `now`, in UTC, is what `@date` sees.
+    """
+    files = ProjectFiles(path, name if name is not None else str(path), problems)
+    surroundings = _surroundings(environment, now)
+    layer = Importer(files, surroundings, problems).main()
+    if layer is None:
         return None
-    document = resolve(parse(source, problems), environment, problems)
-    return replace(document, files=(str(path.absolute()),))
+    return Document(merged(layer, problems), files.read, tuple(surroundings.asked))
 
 
-def load_text(text: str, name: str, environment: Mapping[str, str], problems: Problems) -> Document:
-    """The document in a text, under the name that diagnostics show."""
-    return resolve(parse(source_of(text, name), problems), environment, problems)
+def load_text(
+    text: str,
+    name: str,
+    environment: Mapping[str, str],
+    problems: Problems,
+    *,
+    folder: Path | None = None,
+    now: datetime | None = None,
+) -> Document:
+    """The document in a text, under the name that diagnostics show; `folder` is where its imports begin."""
+    return load_source(source_of(text, name), environment, problems, folder=folder, now=now)
 
 
-def source_of(text: str, name: str) -> Source:
-    """A source without a byte order mark and with plain line ends."""
-    return Source(name, text.removeprefix("\ufeff").replace("\r\n", "\n"))
+def load_source(
+    source: Source,
+    environment: Mapping[str, str],
+    problems: Problems,
+    *,
+    folder: Path | None = None,
+    now: datetime | None = None,
+) -> Document:
+    """The document in a source."""
+    surroundings = _surroundings(environment, now)
+    if folder is None:
+        tree = parse(source, problems)
+        without_files(tree, problems)
+        return Document(resolve(tree, surroundings, problems).root, {}, tuple(surroundings.asked))
+    files = ProjectFiles(folder / Path(source.name).name, source.name, problems)
+    layer = Importer(files, surroundings, problems).of_text(source)
+    return Document(merged(layer, problems), files.read, tuple(surroundings.asked))
+
+
+def _surroundings(environment: Mapping[str, str], now: datetime | None) -> Surroundings:
+    return Surroundings(environment) if now is None else Surroundings(environment, now)
 
 
 def read_file(path: Path, problems: Problems, *, name: str | None = None) -> Source | None:
     """Read a UTF-8 file of at most 8 MiB. None, with an error in `problems`, if that is not possible."""
     shown = name if name is not None else str(path)
-
-    def fail(code: Code, message: str, advice: str) -> None:
-        problems.error(code, Source(shown, "").span(0, 0), message, help=advice)
-
-    try:
-        if path.is_dir():
-            fail(codes.NOT_A_FILE, f"`{shown}` is a folder", "name a file in it")
-            return None
-        with path.open("rb") as file:
-            # One byte more than allowed tells that there is more, also for pipes and growing files.
-            content = file.read(LARGEST_FILE + 1)
-    except FileNotFoundError:
-        fail(codes.NO_FILE, f"there is no file `{shown}`", _similar(path))
-        return None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        fail(
-            codes.UNREADABLE_FILE, f"`{shown}` cannot be read: {reason}", "check the path and its permissions"
-        )
-        return None
-    if len(content) > LARGEST_FILE:
-        fail(codes.FILE_TOO_LARGE, f"`{shown}` has more than 8 MiB", "keep data out of declarations")
-        return None
-    if b"\0" in content:
-        advice = "save it as UTF-8" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "name a text file"
-        fail(codes.BINARY_FILE, f"`{shown}` holds NUL bytes, and is not UTF-8 text", advice)
-        return None
-    try:
-        return source_of(content.decode("utf-8"), shown)
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        fail(codes.NOT_UTF8, f"`{shown}` is not UTF-8: byte 0x{content[error.start]:02x} in line {line}",
-             "save it as UTF-8")  # fmt: skip
-        return None
-
-
-def _similar(path: Path) -> str:
-    """The name of a file in the same folder that was probably meant."""
-    from tusk_runtime.language.diagnostics import nearest
-
-    try:
-        names = [entry.name for entry in path.parent.iterdir()][:1000]
-    except OSError:
-        return "check the path"
-    guess = nearest(path.name, names)
-    return f"did you mean `{guess}`?" if guess else "check the path, and the folder you stand in"
+    text = read_text(path, shown, LARGEST_FILE, problems, None)
+    return None if text is None else source_of(text, shown)

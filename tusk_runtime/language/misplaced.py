@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-import re
-
 from tusk_runtime.language import codes
-from tusk_runtime.language.lexer import CLOSERS
 from tusk_runtime.language.mistake import Mistake, Skip
+from tusk_runtime.language.odd_expressions import (
+    EXPRESSION,
+    explain_operator,
+    has_open_question,
+    tell_expression,
+)
+from tusk_runtime.language.tokens import CLOSERS, OPERATORS
 
-EXPRESSION = re.compile(r"\?.*:|==|!=|<=|>=|&&|\|\||(?:^|[\s)\]\"'])[<>+*/!%-](?=[\s\w(\"'$@]|$)|^!")
 _CLOSING = {"LSQB": "]", "LBRACE": "}", "LPAR": ")"}
 
 
 def explain_misplaced(mistake: Mistake) -> Skip:
     """A token that may stand elsewhere."""
     kind, before, opener = mistake.token.type, mistake.before, mistake.opener
+    if (
+        before.type in OPERATORS
+        or has_open_question(mistake)
+        or (kind == "LSQB" and before.type == "VARIABLE")
+    ):
+        return explain_operator(mistake)
     if opener is None:
         return _behind_the_value(mistake)
     if before.type == "ASSIGN" and (kind in CLOSERS or kind in ("COMMA", "LINE")):
@@ -67,8 +76,7 @@ def _behind_the_value(mistake: Mistake) -> Skip:
     elif rest.startswith("#"):
         advice = "put a space in front of `#`, if it is a comment"
     elif EXPRESSION.match(rest):
-        message = "expressions are not available yet"
-        return mistake.tell(codes.EXPRESSION, message, "write the value itself", span=span)
+        return tell_expression(mistake, span)
     elif mistake.token.type in CLOSERS:
         return mistake.tell(codes.WRONG_BRACKET, f"`{mistake.span.text}` closes nothing", "remove it")
     else:

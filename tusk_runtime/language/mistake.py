@@ -7,10 +7,14 @@ import json
 from collections.abc import Iterator
 
 from tusk_runtime.language.diagnostics import Code, Problems
-from tusk_runtime.language.lexer import CLOSERS, OPENERS, Token
 from tusk_runtime.language.source import Source, Span
+from tusk_runtime.language.tokens import CLOSERS, OPENERS, OPERATORS, Token
 
-LITERALS = frozenset({"STRING", "RAW", "TEXT_BLOCK", "INTEGER", "DECIMAL", "BOOLEAN", "NULL", "WORD"})
+LITERALS = frozenset({
+    "STRING", "RAW", "TEXT_BLOCK", "INTEGER", "DECIMAL", "BOOLEAN", "NULL", "WORD", "OPERAND", "VARIABLE",
+    "REFERENCE", *OPERATORS,
+})  # fmt: skip
+"""The tokens that a value without brackets consists of."""
 
 # How much of a line is looked at to tell what it is: patterns that look ahead must not meet megabytes.
 _LONGEST_LOOK = 500

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from tusk_runtime.language import codes
 from tusk_runtime.language.diagnostics import Problems
-from tusk_runtime.language.lexer import DEEPEST, Token
 from tusk_runtime.language.misplaced import explain_misplaced
 from tusk_runtime.language.mistake import Mistake, Skip
-from tusk_runtime.language.odd_lines import explain_line
+from tusk_runtime.language.odd_expressions import explain_operator, refused_reference
+from tusk_runtime.language.odd_lines import explain_line, opened_by_comment, tell_directive
 from tusk_runtime.language.odd_values import (
     explain_raw_block,
     explain_template,
@@ -17,6 +17,8 @@ from tusk_runtime.language.odd_values import (
     explain_value,
 )
 from tusk_runtime.language.source import Source
+from tusk_runtime.language.tokens import DEEPEST, OPERATORS, Token
+from tusk_runtime.language.value_lexer import MOST_OPERATORS
 
 
 def explain(
@@ -32,11 +34,24 @@ def explain(
     `opener` is the bracket around it, if any.
     """
     mistake = Mistake(source, tokens, index, expected, opener, problems)
+    if expected == {"$END"}:
+        mistake.tell(
+            codes.JSON_DOCUMENT,
+            "a JSON object is the whole file",
+            "put this into the object, or write the file as sections and keys",
+            "expected the end of the file",
+        )
+        return Skip.SECTION
+    if refused_reference(mistake):
+        return Skip.MEMBER
     return _BY_TYPE.get(mistake.token.type, explain_misplaced)(mistake)
 
 
 def _indent(mistake: Mistake) -> Skip:
     following = mistake.tokens[mistake.index + 1]
+    directive = opened_by_comment(mistake)
+    if directive is not None and mistake.source.text[directive.end : following.start].isspace():
+        return tell_directive(mistake, directive)
     span = mistake.source.span(following.start, max(following.end, following.start + 1))
     if following.type == "DASH":
         return mistake.tell(
@@ -87,6 +102,12 @@ def _too_deep(mistake: Mistake) -> Skip:
     return Skip.STATEMENT
 
 
+def _too_long(mistake: Mistake) -> Skip:
+    message = f"more than {MOST_OPERATORS} operators in one expression"
+    mistake.tell(codes.TOO_DEEP, message, "give parts of it a name: `$part: …`")
+    return Skip.STATEMENT
+
+
 def _unclosed(mistake: Mistake) -> Skip:
     opener = mistake.span.text
     closing = {"[": "]", "{": "}", "(": ")"}[opener]
@@ -105,6 +126,7 @@ _BY_TYPE: dict[str, Callable[[Mistake], Skip]] = {
     "UNEVEN": _uneven,
     "KEY_IN_LIST": _key_in_list,
     "TOO_DEEP": _too_deep,
+    "TOO_LONG": _too_long,
     "UNCLOSED": _unclosed,
     "ODD_LINE": explain_line,
     "ODD": explain_value,
@@ -112,4 +134,5 @@ _BY_TYPE: dict[str, Callable[[Mistake], Skip]] = {
     "TEMPLATE": explain_template,
     "UNTERMINATED": explain_unterminated,
     "RAW_BLOCK": explain_raw_block,
+    **dict.fromkeys(OPERATORS, explain_operator),
 }

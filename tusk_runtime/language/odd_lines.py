@@ -17,8 +17,9 @@ _KEYWORDS = re.compile(
 _PUNCTUATION = re.compile(r"[;{}=]|::|->|\)\s*[:{]?$|:$|^(?:import|from|use|package|using)\s+[\w.:\\/]+$")
 _CODE_LINE = re.compile(r".*(?:;\s*(?://.*)?$|\)\s*->|=>\s*\{)|[\w.]+\(.*\)\s*;?$")
 _METHOD = re.compile(r"[A-Za-z_]\w*\s*\([^)]*\)\s*\{\s*$")
-_BRACE = re.compile(r"(\$?[\w-]+)(?:\s+(?:\"[^\"]*\"|'[^']*'|[\w-]+))?\s*\{")
-_ANGLE = re.compile(r"(\$?[\w-]+)\s*>\s*$")
+BRACE_LABEL = re.compile(r"(\$?[\w-]+)\s+(\"[^\"]*\"|'[^']*'|[\w./-]+)\s*\{(?!\{)")
+_DIRECTIVE = re.compile(r"[ \t]*(#!?[\w-]+[^\n]*\{)[ \t]*$")
+_FARTHEST_DIRECTIVE = 200  # lines that are looked back over
 MARKUP = re.compile(r"<[/!?A-Za-z]")
 _MARKDOWN = re.compile(r"```|~~~|\*\*|[*+] |\d+\. |> |\||---|===|!?\[.*\]\(|__\w")
 
@@ -70,6 +71,11 @@ def _other_language(mistake: Mistake, line: str) -> Skip | None:
             "write the members as `key: value` lines, without the brackets around them",
         )
         return Skip.STATEMENT
+    if line[0] == "}" and (directive := opened_by_comment(mistake)):
+        return tell_directive(mistake, directive)
+    if line[0] == "<" and line.rstrip() == "<":
+        advice = "remove it, or put it into the column of the name whose block it closes"
+        return mistake.tell(codes.WRONG_BRACKET, "`<` closes nothing", advice)
     if line[0] in "]})":
         return mistake.tell(codes.WRONG_BRACKET, f"`{line[0]}` closes nothing", "remove it")
     if _MARKDOWN.match(line):
@@ -80,6 +86,34 @@ def _other_language(mistake: Mistake, line: str) -> Skip | None:
             "expected a section or a key",
         )
     return None
+
+
+def opened_by_comment(mistake: Mistake) -> Span | None:
+    """The nearest line above of the form `#name … {`."""
+    text, end = mistake.source.text, mistake.token.start
+    for _ in range(_FARTHEST_DIRECTIVE):
+        end = text.rfind("\n", 0, end)
+        if end < 0:
+            return None
+        start = text.rfind("\n", 0, end) + 1
+        match = _DIRECTIVE.match(text[start : min(end, start + 500)])
+        if match is not None:
+            return mistake.source.span(start + match.start(1), start + match.end(1))
+    return None
+
+
+def tell_directive(mistake: Mistake, span: Span) -> Skip:
+    """`#web { … }`: a comment, and a block behind it that belongs to nothing."""
+    name = re.match(r"#!?([\w-]+)", span.text)
+    word = name[1] if name else "name"
+    mistake.tell(
+        codes.HASH_DIRECTIVE,
+        "`#` begins a comment, so the block behind it belongs to nothing",
+        f"for a map write `{word} {{ … }}`; requests are served by `[commands.*]` and `[queries.*]`",
+        "a comment",
+        span,
+    )
+    return Skip.STATEMENT
 
 
 def tell_odd_space(mistake: Mistake, span: Span) -> Skip:
@@ -116,9 +150,13 @@ def tell_fujsen(mistake: Mistake) -> Skip:
 def _operator_line(mistake: Mistake, line: str) -> Skip:
     match = re.match(r"@([\w.]+)", line)
     name = match[1] if match else ""
-    if name in ("import", "include"):
-        advice = "put everything into one file for now"
-        return mistake.tell(codes.IMPORT_NOT_YET, "imports are not available yet", advice)
+    if name in ("import", "include", "require"):
+        path = re.search(r"[\"'(\s]([\w./-]+)[\"')]*\s*;?$", line[len(name) + 1 :])
+        return mistake.tell(
+            codes.IMPORT,
+            "this import cannot be read" if name == "import" else f"`@{name}` is spelled `@import` here",
+            f'write `@import "{path[1] if path else "other.tsk"}"`, in the first column',
+        )
     return mistake.tell(
         codes.NOT_A_STATEMENT,
         "an operator cannot stand alone",
@@ -128,23 +166,24 @@ def _operator_line(mistake: Mistake, line: str) -> Skip:
 
 
 def _blocks(mistake: Mistake, line: str) -> Skip | None:
-    brace = _BRACE.match(line)
+    brace = BRACE_LABEL.match(line)
     if brace:
-        mistake.tell(
-            codes.BRACE_BLOCK,
-            f"the block `{brace[1]} {{ … }}` is not available yet",
-            f"write `{brace[1]}: {{ … }}`, or a section `[{brace[1]}]`",
-        )
-        return Skip.STATEMENT
-    angle = _ANGLE.match(line)
-    if angle:
-        mistake.tell(
-            codes.ANGLE_BLOCK,
-            f"the block `{angle[1]} > … <` is not available yet",
-            f"write `{angle[1]}:` with indented lines under it, or a section `[{angle[1]}]`",
-        )
+        tell_label(mistake, mistake.token.start, brace)
         return Skip.STATEMENT
     return None
+
+
+def tell_label(mistake: Mistake, start: int, brace: re.Match[str]) -> Skip:
+    """`name "label" { … }`, which begins at an offset."""
+    label = brace[2].strip("\"'")
+    inner = label if label.isidentifier() else quoted(label)
+    return mistake.tell(
+        codes.BRACE_BLOCK,
+        f"the block `{brace[1]}` has a label",
+        f"write `{brace[1]} {{ {inner} {{ … }} }}`",
+        "expected `{` behind the name",
+        mistake.source.span(start + brace.start(2), start + brace.end(2)),
+    )
 
 
 def _almost_a_key(mistake: Mistake, line: str) -> Skip | None:

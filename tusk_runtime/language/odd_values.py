@@ -5,9 +5,19 @@ from __future__ import annotations
 import re
 
 from tusk_runtime.language import codes, operators
-from tusk_runtime.language.misplaced import EXPRESSION, explain_misplaced
+from tusk_runtime.language.misplaced import explain_misplaced
 from tusk_runtime.language.mistake import LITERALS, Mistake, Skip, quoted
-from tusk_runtime.language.odd_lines import MARKUP, tell_fujsen, tell_odd_space, tell_program_code
+from tusk_runtime.language.odd_expressions import EXPRESSION, tell_expression
+from tusk_runtime.language.odd_lines import (
+    BRACE_LABEL,
+    MARKUP,
+    tell_fujsen,
+    tell_label,
+    tell_odd_space,
+    tell_program_code,
+)
+from tusk_runtime.language.rejected import REJECTED
+from tusk_runtime.language.source import Span
 
 _FUNCTION = re.compile(r"(?:async\s+)?(?:function\b|def\s|fn\s|lambda\b)|\(?[\w, ]*\)?\s*=>")
 _TYPED = re.compile(r"[A-Za-z_]\w*(?:<[^<>=]*>|\[\])?\??\s*=(?![=>])")
@@ -46,20 +56,37 @@ def explain_value(mistake: Mistake) -> Skip:
         return mistake.tell(
             codes.TYPED_KEY, "a key has no type", f"write the value alone: `{rest}`", span=here
         )  # fmt: skip
-    variable = re.search(r"(?:^|[\s(+!])(\$\{?\w+(?:\.\w+)*\}?)", value)
+    variable = re.search(r"\$\{\w+(?:\.\w+)*\}", value)
     if variable:
-        place = mistake.source.span(here.start + variable.start(1), here.start + variable.end(1))
+        place = mistake.source.span(here.start + variable.start(), here.start + variable.end())
         return mistake.tell(
-            codes.VARIABLE,
-            f"using `{variable[1]}` is not available yet",
-            f"write the value itself, or `{quoted(value)}` if it is a text",
-            span=place,
+            codes.VARIABLE, f"`{variable[0]}` stands in double quotes", f"write `{quoted(value)}`", span=place
         )
-    call = re.match(r"(\w+(?:\.\w+)*)\(", value)
-    if call and call[1].partition(".")[0] in ("env", *operators.NOT_YET):
+    if value in ("|", ">", "|-", ">-", "|+", ">+"):
         return mistake.tell(
-            codes.BAD_CALL, f"`{call[1]}(…)` is no operator without `@`", f"write `@{value}`", span=here
-        )  # fmt: skip
+            codes.UNQUOTED_TEXT, "this opens no text", 'write the lines between `"""` and `"""`', span=here
+        )
+    comment = re.search(r"(?:^|\s)(//|/\*|--\s).*", value)
+    if comment and not EXPRESSION.search(value[: comment.start()]):
+        place = mistake.source.span(here.start + comment.start(1), here.end)
+        note = re.sub(r"^(?://|/\*|--)\s*|\s*\*/$", "", comment[0].strip())
+        return mistake.tell(
+            codes.TEXT_AFTER_VALUE, "a comment begins with `#`", f"write `# {note}`", span=place
+        )
+    prefix = re.match(r"([rbfu]{1,2})([\"'].*[\"'])", value)
+    if prefix:
+        return mistake.tell(
+            codes.UNQUOTED_TEXT,
+            f"`{prefix[1]}` in front of a text means nothing",
+            f"in single quotes nothing is escaped: `'{prefix[2][1:-1]}'`",
+            span=here,
+        )
+    label = BRACE_LABEL.match(value)
+    if label and mistake.opener is not None and mistake.opener.type == "LBRACE":
+        return tell_label(mistake, here.start, label)
+    call = re.match(r"(\w+(?:\.\w+)*)\(", value)
+    if call:
+        return _bare_call(mistake, call[1], here, value)
     if _TWO_MEMBERS.match(value) and mistake.opener is not None:
         return mistake.tell(
             codes.MISSING_SEPARATOR,
@@ -74,10 +101,7 @@ def explain_value(mistake: Mistake) -> Skip:
         and not _TYPE.fullmatch(value)
         and not _CRON.fullmatch(value)
     ):
-        return mistake.tell(
-            codes.EXPRESSION, "expressions are not available yet",
-            f"write the value itself, or `{quoted(value)}` if it is a text", span=here,
-        )  # fmt: skip
+        return tell_expression(mistake, here)
     if here.start < mistake.token.start and mistake.before.type in LITERALS:
         return explain_misplaced(mistake)
     return mistake.tell(
@@ -86,6 +110,26 @@ def explain_value(mistake: Mistake) -> Skip:
         f"write `{quoted(value)}`",
         "expected one word, a number, or a text in quotes",
         here,
+    )
+
+
+def _bare_call(mistake: Mistake, name: str, here: Span, value: str) -> Skip:
+    """`name(…)` without an `@`."""
+    head = name.partition(".")[0]
+    if name in operators.OPERATORS or head in operators.OPERATORS:
+        form = f"@{value}" if "\n" not in value else f"@{name}(…)"
+        return mistake.tell(
+            codes.BAD_CALL, f"`{name}(…)` is no operator without `@`", f"write `{form}`", span=here
+        )
+    words = [head, *reversed(head.split("_"))]
+    advice = next((REJECTED[word] for word in words if word in REJECTED), operators.unknown_help(name))
+    if head.partition("_")[0] in ("date", "env", "file"):
+        advice = f"write {operators.operator(head.partition('_')[0]).form}"
+    return mistake.tell(
+        codes.UNKNOWN_OPERATOR,
+        f"`{name}(…)` calls nothing",
+        f"{advice}; a text stands in quotes",
+        span=mistake.source.span(here.start, here.start + len(name)),
     )
 
 
@@ -105,12 +149,7 @@ def _odd_operator(mistake: Mistake, value: str) -> Skip:
             f"write `@env('{variable[1]}'{fallback})`",
             span=span,
         )
-    if name in operators.AVAILABLE:
-        return mistake.tell(
-            codes.BAD_CALL, f"`@{name}` needs brackets", f"write `@{name}('NAME')`", span=span
-        )
-    if operators.is_known(name):
-        operators.refuse(name, span, mistake.problems)
+    if operators.refuse_reference(name, span, mistake.problems):
         return Skip.MEMBER
     return mistake.tell(
         codes.UNKNOWN_OPERATOR,

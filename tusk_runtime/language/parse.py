@@ -8,9 +8,10 @@ from typing import Any
 from tusk_runtime.language import codes, operators
 from tusk_runtime.language.automaton import Automaton
 from tusk_runtime.language.diagnostics import Problems
-from tusk_runtime.language.lexer import CLOSERS, OPENERS, Lexer, Token
+from tusk_runtime.language.lexer import Lexer
 from tusk_runtime.language.source import Source, Span
 from tusk_runtime.language.syntax_tree import SyntaxTree
+from tusk_runtime.language.tokens import CLOSERS, OPENERS, Token
 
 MOST_ERRORS = 100
 """How many errors of one file are told."""
@@ -63,12 +64,15 @@ class _Parse:
             accepted = feed(tokens)
             if accepted < len(tokens):
                 self._recover(tokens, accepted)
+                values = self._automaton.values
+                opened = [value for value in values if isinstance(value, Token) and value.type == "OPEN"]
+                lexer.forget_blocks(len(opened))
             if len(problems) >= MOST_ERRORS and not lexer.done:
                 self._stop()
         end = len(self._source.text)
-        pairs, sections = self._automaton.finish(Token("$END", end, end, self._source))
+        pairs, sections, imports = self._automaton.finish(Token("$END", end, end, self._source))
         self._tabs()
-        return SyntaxTree(self._source, pairs, sections)
+        return SyntaxTree(self._source, pairs, sections, imports)
 
     # ---- recovery ---------------------------------------------------------------------------------
 

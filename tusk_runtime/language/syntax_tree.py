@@ -17,13 +17,69 @@ class Name:
 
 
 @dataclass(frozen=True, slots=True)
+class Named:
+    """An argument `name=value` of a call."""
+
+    name: Name
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """An operator call `@name(arguments)`; `name` is without the `@`."""
 
     name: str
-    arguments: tuple[Value, ...]
+    arguments: tuple[Value | Named, ...]
     span: Span
     name_span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """`.name` or `.name(arguments)` behind a call; `arguments` is None without brackets."""
+
+    of: Call | Member
+    name: str
+    arguments: tuple[Value | Named, ...] | None
+    span: Span
+    name_span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """`@name.part` without brackets; `name` is without the `@`."""
+
+    name: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """The use of a variable, `$name` or, of a map in it, `$name.key`; `path` is without the `$`."""
+
+    path: tuple[str, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """`left operator right`; of `!` there is only the right side."""
+
+    operator: str
+    left: Value | None
+    right: Value
+    span: Span
+    operator_span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Conditional:
+    """`condition ? yes : no`."""
+
+    condition: Value
+    yes: Value
+    no: Value
+    span: Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +98,7 @@ class MapValue:
     span: Span
 
 
-Value = ScalarNode | ListValue | MapValue | Call
+Value = ScalarNode | ListValue | MapValue | Call | Member | Reference | Variable | Operation | Conditional
 """A literal is already the node that the document holds; its text may still contain operators."""
 
 
@@ -52,6 +108,14 @@ class Pair:
 
     key: Name
     value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """`@import "path"`."""
+
+    path: ScalarNode
+    span: Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +129,9 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class SyntaxTree:
-    """A whole file: the keys above the first section, and the sections in the order of the text."""
+    """A whole file: the keys above the first section, the sections in the order of the text, the imports."""
 
     source: Source
     pairs: tuple[Pair, ...]
     sections: tuple[Section, ...]
+    imports: tuple[Import, ...] = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from tusk_runtime.language import codes
 from tusk_runtime.language.diagnostics import Problems
@@ -81,7 +82,21 @@ def _margin(source: Source, line: tuple[int, int]) -> int:
 def _unescape(
     source: Source, start: int, end: int, characters: list[str], offsets: list[int], problems: Problems
 ) -> None:
-    """Add the characters between two offsets, escapes replaced, and the offset of each."""
+    """Add the characters between two offsets, escapes replaced, and the offset of each.
+
+    Of several bad escapes the first one is told, since one change to the text mends them all.
+    """
+    found = Problems()
+    _replace(source, start, end, characters, offsets, found)
+    if len(found):
+        first, *more = found
+        note = f", and {len(more)} more in this text" if more else ""
+        problems.extend([replace(first, message=first.message + note)])
+
+
+def _replace(
+    source: Source, start: int, end: int, characters: list[str], offsets: list[int], problems: Problems
+) -> None:
     position = start
     for match in _ESCAPE.finditer(source.text, start, end):
         begin, stop = match.span()

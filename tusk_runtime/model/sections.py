@@ -62,8 +62,6 @@ def find_sections(root: MapNode, problems: Problems) -> dict[str, Section]:
     found: dict[str, Section] = {}
     for entry in root:
         name = entry.key
-        if name == "import" or name.startswith("$"):
-            continue
         if name.startswith("["):
             # A head that is not closed is told already, and what stands under it is still read.
             section, _, rest = name[1:].partition(".")

@@ -3,39 +3,45 @@
 from __future__ import annotations
 
 import gc
-import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from tusk_runtime.errors import InvalidConfiguration
 from tusk_runtime.language.diagnostics import Diagnostic, Problems
+from tusk_runtime.language.files import digest
 from tusk_runtime.language.load import load_file
 from tusk_runtime.model.application import Application
 from tusk_runtime.model.build import build
 
 
 class Loaded(NamedTuple):
-    """What became of a file: an application unless something is wrong, and everything that was found."""
+    """What became of a file: an application unless something is wrong, and everything that was found.
+
+    `files` are those that were read, itself first, with the digests of their contents.
+    """
 
     application: Application | None
     diagnostics: Sequence[Diagnostic]
+    files: Mapping[str, bytes]
 
 
 def load(path: Path, environment: Mapping[str, str]) -> Loaded:
     """Read, resolve, build and check a file. Never raises for what the file says."""
     problems = Problems()
+    files: Mapping[str, bytes] = {str(path.absolute()): b""}
     with _collector_paused():
         try:
             document = load_file(path, environment, problems)
             if document is None:
-                return Loaded(None, problems.sorted())
+                return Loaded(None, problems.sorted(), files)
+            files = document.files
             # What could be read is checked all the same, so that every problem is told in one go.
             application = build(document, path.name, problems)
         except InvalidConfiguration as error:
-            return Loaded(None, error.diagnostics)
-    return Loaded(application, application.warnings)
+            return Loaded(None, error.diagnostics, files)
+    return Loaded(application, application.warnings, files)
 
 
 @contextmanager
@@ -59,9 +65,12 @@ def load_or_raise(path: Path, environment: Mapping[str, str]) -> Application:
     return loaded.application
 
 
-def digest_of(file: Path) -> bytes:
-    """A hash of the content; of nothing where the file cannot be read."""
-    try:
-        return hashlib.blake2b(file.read_bytes(), digest_size=16).digest()
-    except OSError:
-        return b""
+def digests_of(files: Iterable[str]) -> dict[str, bytes]:
+    """The digests of what stands in files now; empty where one cannot be read."""
+    found: dict[str, bytes] = {}
+    for file in files:
+        try:
+            found[file] = digest(Path(file).read_bytes())
+        except OSError:
+            found[file] = b""
+    return found

@@ -13,7 +13,7 @@ from watchfiles import awatch
 from tusk_runtime.errors import TuskError
 from tusk_runtime.language.report import render
 from tusk_runtime.model.application import Application
-from tusk_runtime.running.load import Loaded, digest_of, load
+from tusk_runtime.running.load import Loaded, digests_of, load
 from tusk_runtime.running.runtime import Runtime
 
 SETTLE_MS = 100
@@ -27,10 +27,11 @@ log = logging.getLogger("tusk.reload")
 
 
 class Watcher:
-    """Watches the folder of a file, so that editors that write a new file and rename it are noticed.
+    """Watches the folders of a file and of all that it imports, so that editors that write a new file and
+    rename it are noticed.
 
-    `seen` is the digest of the content that runs. `adjust` puts what the command line said over what the
-    file says.
+    `seen` are the files of what runs, with the digests of their contents. `adjust` puts what the command line
+    said over what the file says.
 
     What counts is the content: a save that changes nothing does nothing. The watcher outlives every error.
     """
@@ -41,7 +42,7 @@ class Watcher:
         environment: Callable[[], Mapping[str, str]],
         runtime: Runtime,
         say: Callable[[str], None],
-        seen: bytes,
+        seen: Mapping[str, bytes],
         adjust: Callable[[Application], Application] = lambda application: application,
     ) -> None:
         self._file = file
@@ -51,7 +52,7 @@ class Watcher:
         self._adjust = adjust
         self._task: asyncio.Task[None] | None = None
         self._applying: asyncio.Task[None] | None = None
-        self._seen = seen
+        self._seen = dict(seen)
 
     async def start(self) -> None:
         """Begin to watch."""
@@ -69,15 +70,23 @@ class Watcher:
     async def _watch(self) -> None:
         while True:
             try:
-                async for _ in self._changes():
+                folders = self._folders()
+                async for _ in self._changes(folders):
                     await self._changed()
+                    if self._folders() != folders:
+                        break  # an import has come or gone: look there as well
+                else:
+                    await asyncio.sleep(RETRY_SECONDS)
             except Exception as error:
                 log.error("watching %s: %s; trying again", self._file, error)
-            await asyncio.sleep(RETRY_SECONDS)
+                await asyncio.sleep(RETRY_SECONDS)
 
-    async def _changes(self) -> AsyncIterator[None]:
+    def _folders(self) -> set[Path]:
+        return {folder for file in self._seen if (folder := Path(file).parent).is_dir()}
+
+    async def _changes(self, folders: set[Path]) -> AsyncIterator[None]:
         async for _ in awatch(
-            self._file.parent,
+            *folders,
             watch_filter=None,
             debounce=SETTLE_MS,
             step=STEP_MS,
@@ -88,10 +97,11 @@ class Watcher:
             yield
 
     async def _changed(self) -> None:
-        digest = digest_of(self._file)
-        if digest == self._seen:
-            return
-        self._seen = digest
+        seen = self._seen
+        found = await asyncio.to_thread(digests_of, seen)
+        if seen is not self._seen or found == seen:
+            return  # nothing new, or a load has just looked itself
+        self._seen = found
         if self._applying is not None and not self._applying.done():
             # The newest edit wins: what an older one has built so far is abandoned.
             self._applying.cancel()
@@ -102,6 +112,8 @@ class Watcher:
     async def _apply(self) -> None:
         try:
             loaded: Loaded = await asyncio.to_thread(load, self._file, self._environment())
+            # What could not be read is as it was when the change was noticed.
+            self._seen = {file: found or self._seen.get(file, b"") for file, found in loaded.files.items()}
             if loaded.application is None:
                 self._reject(render(loaded.diagnostics))
                 return
