@@ -71,5 +71,6 @@ def _refuse_odd_number(text: str, span: Span, problems: Problems) -> None:
     advice = f'write `"{text}"` if it is a text'
     if re.fullmatch("[0-9]*", whole) and re.fullmatch("[0-9]*", places):
         number = sign + (whole.lstrip("0") or "0") + (point + places if places else "")
-        advice = f'write `{number}`, or `"{text}"` if it is a text'
+        octal = f", `{sign}0o{whole.lstrip('0')}` if it is octal" if re.fullmatch("0[0-7]+", whole) else ""
+        advice = f'write `{number}`{octal if not point else ""}, or `"{text}"` if it is a text'
     problems.error(codes.BAD_NUMBER, span, f"`{text}` is not a number as written", help=advice)

@@ -45,6 +45,14 @@ def explain_misplaced(mistake: Mistake) -> Skip:
             "write `key: value`; a list of values stands in `[ … ]`",
             "expected `key: value`" if "ASSIGN" not in mistake.expected else "expected `:` in front of this",
         )
+    if kind == "COMMA" and opener.type == "LPAR":
+        return mistake.tell(
+            codes.WRONG_BRACKET,
+            "a list does not stand in `( … )`",
+            "write `[a, b]`",
+            "expected `[`",
+            mistake.source.span(opener.start, opener.end),
+        )
     if kind == "COMMA" or (kind in CLOSERS and before.type == "COMMA"):
         return _empty_member(mistake)
     if kind in CLOSERS:

@@ -34,14 +34,19 @@ def explain_line(mistake: Mistake) -> Skip:
         if skip is not None:
             return skip
     words = line.split()
-    if re.match(r"-\w", line):
+    indexed = re.match(r"([\w.-]+)\[[^\]]*\]\s*[:=]", line)
+    if re.match(r"//|--|;|/\*", line):
+        advice = "comments begin with `#`"
+    elif indexed:
+        advice = f"write the whole list: `{indexed[1]}: [a, b]`"
+    elif ruby := re.match(r":([A-Za-z_]\w*)\s*=>", line):
+        advice = f"write `{ruby[1]}: value`"
+    elif re.match(r"-\w", line):
         advice = f"write `- {line[1:]}`"
     elif re.fullmatch(r"[\w-]+", line):
         advice = f"write `{line}: value`"
     elif re.fullmatch(r"[\w-]+ [\w.-]+", line):
         advice = f"write `{words[0]}: {words[1]}`"
-    elif re.match(r"//|--|;|/\*", line):
-        advice = "comments begin with `#`"
     elif re.fullmatch(r"[\w-]+", words[0]) and len(words) <= 4:
         advice = f"write `{words[0]}: {quoted(line[len(words[0]) :].strip())}`"
     else:
@@ -62,6 +67,8 @@ def _other_language(mistake: Mistake, line: str) -> Skip | None:
     if MARKUP.match(line):
         mistake.tell(codes.XML, "XML is not read", "write the element as `[section]`, what is in it as keys")
         return Skip.SECTION
+    if re.match(r"export\s+[A-Za-z_]\w*=", line):
+        return None  # a line for the shell, which is almost a key
     if (_KEYWORDS.match(line) and _PUNCTUATION.search(line)) or _CODE_LINE.match(line):
         return tell_program_code(mistake)
     if line[0] in "{[":
@@ -186,12 +193,34 @@ def tell_label(mistake: Mistake, start: int, brace: re.Match[str]) -> Skip:
     )
 
 
+def span_of_key(mistake: Mistake, key: str) -> Span:
+    """The place of a key at the beginning of the line."""
+    return mistake.source.span(mistake.token.start, mistake.token.start + len(key))
+
+
 def _almost_a_key(mistake: Mistake, line: str) -> Skip | None:
     match = re.match(r"([^\s:=\"'(){}\[\],]+(?: +[^\s:=\"'(){}\[\],]+){0,3}) *(:=|=>|==|[:=])", line)
     if match is None:
         return None
     key, sign = match[1], match[2]
-    span = mistake.source.span(mistake.token.start, mistake.token.start + len(key))
+    if key[-1] in "+-*/." and sign == "=":
+        return mistake.tell(
+            codes.NOT_A_STATEMENT,
+            f"`{key[-1]}=` assigns nothing",
+            f"write the whole value: `{key[:-1].strip()}: …`",
+            "expected `:` or `=`",
+            mistake.source.span(mistake.token.start + len(key) - 1, mistake.token.start + match.end(2)),
+        )
+    prefix = re.match(r"(export|set|declare|local|let|const|var|val|final|my|our)\s+([\w-]+)$", key)
+    if prefix:
+        return mistake.tell(
+            codes.BAD_KEY,
+            f"`{prefix[1]}` in front of a key means nothing",
+            f"write `{prefix[2]}: …`; a variable is `${prefix[2]}: …`, one of the environment stands in a "
+            "file for `--env-file`",
+            span=span_of_key(mistake, key),
+        )
+    span = span_of_key(mistake, key)
     if sign in (":=", "=>", "=="):
         start = mistake.token.start + match.start(2)
         return mistake.tell(

@@ -66,6 +66,14 @@ def explain_value(mistake: Mistake) -> Skip:
         return mistake.tell(
             codes.UNQUOTED_TEXT, "this opens no text", 'write the lines between `"""` and `"""`', span=here
         )
+    anchor = re.match(r"[&*]([A-Za-z_]\w*)(?:\s|$)", value)
+    if anchor:
+        return mistake.tell(
+            codes.UNQUOTED_TEXT,
+            f"`{anchor[0].strip()}` is an anchor of YAML",
+            f"define a variable, `${anchor[1]}: …`, and use it: `${anchor[1]}`",
+            span=here,
+        )
     comment = re.search(r"(?:^|\s)(//|/\*|--\s).*", value)
     if comment and not EXPRESSION.search(value[: comment.start()]):
         place = mistake.source.span(here.start + comment.start(1), here.end)
@@ -117,14 +125,18 @@ def _bare_call(mistake: Mistake, name: str, here: Span, value: str) -> Skip:
     """`name(…)` without an `@`."""
     head = name.partition(".")[0]
     if name in operators.OPERATORS or head in operators.OPERATORS:
+        first = re.match(r"\w+\(\s*(\"[^\"\n]*\"|'[^'\n]*')\s*[,)]", value)
         form = f"@{value}" if "\n" not in value else f"@{name}(…)"
+        if name == "file":
+            form = f"@file({first[1] if first else '…'})"
         return mistake.tell(
             codes.BAD_CALL, f"`{name}(…)` is no operator without `@`", f"write `{form}`", span=here
         )
     words = [head, *reversed(head.split("_"))]
     advice = next((REJECTED[word] for word in words if word in REJECTED), operators.unknown_help(name))
-    if head.partition("_")[0] in ("date", "env", "file"):
-        advice = f"write {operators.operator(head.partition('_')[0]).form}"
+    family, _, rest = head.partition("_")
+    if family in ("date", "env", "file"):
+        advice = operators.method_help(family, rest)
     return mistake.tell(
         codes.UNKNOWN_OPERATOR,
         f"`{name}(…)` calls nothing",
@@ -180,11 +192,13 @@ def explain_unterminated(mistake: Mistake) -> Skip:
     if mistake.source.text.startswith('"""', mistake.token.start):
         mistake.tell(codes.UNTERMINATED_TEXT, 'this `"""` is never closed', 'close the text with `"""`')
         return Skip.SECTION
+    first_line = mistake.text(mistake.span).partition("\n")[0]
     return mistake.tell(
         codes.UNTERMINATED_TEXT,
         "the text is not closed on its line",
         f'end it with `{quote}`; a text over several lines stands between `"""` and `"""`',
         f"no closing {quote}",
+        mistake.source.span(mistake.token.start, mistake.token.start + len(first_line)),
     )
 
 

@@ -363,7 +363,7 @@ def is_known(name: str) -> bool:
     )
 
 
-def refuse(name: str, span: Span, problems: Problems) -> bool:
+def refuse(name: str, span: Span, problems: Problems, arguments: Sequence[Value | Named] = ()) -> bool:
     """Tell why the operator `name` cannot be used. False, and nothing told, if it is available."""
     if _canonical(name) in OPERATORS:
         return False
@@ -384,7 +384,10 @@ def refuse(name: str, span: Span, problems: Problems) -> bool:
         )  # fmt: skip
     elif head in OPERATORS and rest:
         problems.error(
-            codes.UNKNOWN_OPERATOR, span, f"`@{head}` has no `.{rest}`", help=_method_help(head, rest)
+            codes.UNKNOWN_OPERATOR,
+            span,
+            f"`@{head}` has no `.{rest}`",
+            help=method_help(head, rest, arguments),
         )
     elif ".tsk." in name:
         problems.error(
@@ -398,12 +401,14 @@ def refuse(name: str, span: Span, problems: Problems) -> bool:
     return True
 
 
-def _method_help(head: str, method: str) -> str:
+def method_help(head: str, method: str, arguments: Sequence[Value | Named] = ()) -> str:
     """What to write in place of a method that an operator of ours has elsewhere."""
     if head == "file" and method not in ("read", "get", "content", "contents", "load"):
         return (
             "which files are there must not decide what a declaration means: write the value, or use `@env`"
         )
+    if head == "file" and arguments and isinstance(arguments[0], ScalarNode):
+        return f"write `@file({arguments[0].span.text[:60]})`"
     return f"write {OPERATORS[head].form}"
 
 

@@ -12,6 +12,10 @@ from tusk_runtime.language.texts import read_text
 from tusk_runtime.language.tokens import BRACKETS, DEEPEST, OPERATORS, SCALARS, Token, patterns
 
 _SCALARS = frozenset(SCALARS)
+# A text that goes on over lines, none of which is a key, up to a quote at the end of one.
+_SPREAD_TEXT = re.compile(
+    r"\"[^\"\n]*+\n(?:(?![ \t]*+[\w-]++[ \t]*+[:=])[^\"\n]*+\n){0,20}+[^\"\n]*+\"(?=[ \t,]*+\n)"
+)
 MOST_OPERATORS = 64
 """How many operators one expression may have, with those of the brackets around it."""
 
@@ -192,7 +196,8 @@ class ValueLexer:
             close = text.find("}}" if text[start + 1] == "{" else "%}", start, line_end)
             end = close + 2 if close >= 0 else self._trim(start, line_end)
         elif kind == "UNTERMINATED":
-            end = self._trim(start, end)
+            spread = _SPREAD_TEXT.match(text, start)
+            end = spread.end() if spread is not None else self._trim(start, end)
             if text.startswith("'''", start):
                 kind = "RAW_BLOCK"
                 close = text.find("'''", start + 3) if self._block_open else -1

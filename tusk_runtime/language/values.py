@@ -138,7 +138,7 @@ class Values:
         while isinstance(base, Member):
             methods.append(base)
             base = base.of
-        if operators.refuse(base.name, base.name_span, self.problems):
+        if operators.refuse(base.name, base.name_span, self.problems, base.arguments):
             return unresolved(call.span)
         arguments = [*base.arguments, *(a for method in methods for a in method.arguments or ())]
         named = [argument for argument in arguments if isinstance(argument, Named)]
@@ -254,8 +254,9 @@ class Values:
         first = self.truth(left)
         if first is None or first == (sign == "||"):
             self.look_through(right)
-            return ScalarNode(first, span)
-        return ScalarNode(self.truth(right), span)
+            return unresolved(span) if first is None else ScalarNode(first, span)
+        second = self.truth(right)
+        return unresolved(span) if second is None else ScalarNode(second, span)
 
     def _bare_word(self, word: ScalarNode) -> None:
         name = str(word.value)
