@@ -211,7 +211,7 @@ def _almost_a_key(mistake: Mistake, line: str) -> Skip | None:
             "expected `:` or `=`",
             mistake.source.span(mistake.token.start + len(key) - 1, mistake.token.start + match.end(2)),
         )
-    prefix = re.match(r"(export|set|declare|local|let|const|var|val|final|my|our)\s+([\w-]+)$", key)
+    prefix = re.match(r"(export|set|declare|local|let|const|var)\s+([\w-]+)$", key)
     if prefix:
         return mistake.tell(
             codes.BAD_KEY,

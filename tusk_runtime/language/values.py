@@ -294,6 +294,11 @@ class Values:
         self._too_large(span)
         return False
 
+    @property
+    def full(self) -> bool:
+        """Whether so many problems are noted that no more will be."""
+        return len(self.problems) >= self._limit
+
     def unseen(self, path: Sequence[str], span: Span, written: str) -> None:
         """Tell that nothing of a name can be seen."""
         self._unseen.tell(self, path, span, written)
@@ -323,12 +328,12 @@ class Values:
         related: Sequence[tuple[Span, str]] = (),
     ) -> None:
         """Note an error, unless there are too many already."""
-        if len(self.problems) < self._limit:
+        if not self.full:
             self.problems.error(code, span, message, help=advice, label=label, related=related)
 
     def warning(self, code: Code, span: Span, message: str, advice: str) -> None:
         """Note a warning, unless there are too many problems already."""
-        if len(self.problems) < self._limit:
+        if not self.full:
             self.problems.warning(code, span, message, help=advice)
 
 
