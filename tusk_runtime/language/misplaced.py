@@ -4,26 +4,18 @@ from __future__ import annotations
 
 from tusk_runtime.language import codes
 from tusk_runtime.language.mistake import Mistake, Skip
-from tusk_runtime.language.odd_expressions import (
-    EXPRESSION,
-    explain_operator,
-    has_open_question,
-    tell_expression,
-)
-from tusk_runtime.language.tokens import CLOSERS, OPERATORS
+from tusk_runtime.language.odd_expressions import EXPRESSION, explain_half, tell_expression
+from tusk_runtime.language.tokens import CLOSERS
 
 _CLOSING = {"LSQB": "]", "LBRACE": "}", "LPAR": ")"}
 
 
 def explain_misplaced(mistake: Mistake) -> Skip:
     """A token that may stand elsewhere."""
+    skip = explain_half(mistake)
+    if skip is not None:
+        return skip
     kind, before, opener = mistake.token.type, mistake.before, mistake.opener
-    if (
-        before.type in OPERATORS
-        or has_open_question(mistake)
-        or (kind == "LSQB" and before.type == "VARIABLE")
-    ):
-        return explain_operator(mistake)
     if opener is None:
         return _behind_the_value(mistake)
     if before.type == "ASSIGN" and (kind in CLOSERS or kind in ("COMMA", "LINE")):

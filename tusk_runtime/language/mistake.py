@@ -84,6 +84,7 @@ class Mistake:
     def trimmed(self, end: int) -> int:
         """An offset behind the token, moved before the white space in front of it."""
         text = self.source.text
+        end = min(end, len(text))  # the last line need not end
         while end > self.token.start and text[end - 1].isspace():
             end -= 1
         return end

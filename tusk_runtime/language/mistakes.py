@@ -8,7 +8,7 @@ from tusk_runtime.language import codes
 from tusk_runtime.language.diagnostics import Problems
 from tusk_runtime.language.misplaced import explain_misplaced
 from tusk_runtime.language.mistake import Mistake, Skip
-from tusk_runtime.language.odd_expressions import explain_operator, refused_reference
+from tusk_runtime.language.odd_expressions import explain_half, refused_reference
 from tusk_runtime.language.odd_lines import explain_line, opened_by_comment, tell_directive
 from tusk_runtime.language.odd_values import (
     explain_raw_block,
@@ -102,6 +102,10 @@ def _too_deep(mistake: Mistake) -> Skip:
     return Skip.STATEMENT
 
 
+def _operator(mistake: Mistake) -> Skip:
+    return explain_half(mistake) or explain_value(mistake)
+
+
 def _too_long(mistake: Mistake) -> Skip:
     message = f"more than {MOST_OPERATORS} operators in one expression"
     mistake.tell(codes.TOO_DEEP, message, "give parts of it a name: `$part: …`")
@@ -134,5 +138,5 @@ _BY_TYPE: dict[str, Callable[[Mistake], Skip]] = {
     "TEMPLATE": explain_template,
     "UNTERMINATED": explain_unterminated,
     "RAW_BLOCK": explain_raw_block,
-    **dict.fromkeys(OPERATORS, explain_operator),
+    **dict.fromkeys(OPERATORS, _operator),
 }

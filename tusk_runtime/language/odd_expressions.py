@@ -62,11 +62,6 @@ def _open_question(mistake: Mistake) -> Token | None:
     return None
 
 
-def has_open_question(mistake: Mistake) -> bool:
-    """Whether a `?` in front has no `:` yet."""
-    return _open_question(mistake) is not None
-
-
 def refused_reference(mistake: Mistake) -> bool:
     """Whether the value begins with `@name` without brackets, which explains what follows; tells of it."""
     if mistake.token.type in ("UNCLOSED", "INDENT", "TOO_LONG", "TOO_DEEP"):
@@ -89,10 +84,8 @@ def refused_reference(mistake: Mistake) -> bool:
     return False
 
 
-def explain_operator(mistake: Mistake) -> Skip:
-    """A token that stops an expression half-way, or an operator where none can be."""
-    from tusk_runtime.language.odd_values import explain_value
-
+def explain_half(mistake: Mistake) -> Skip | None:
+    """A token that stops an expression half-way; None if it does not."""
     kind, before = mistake.token.type, mistake.before
     if kind == "LSQB" and before.type == "VARIABLE":
         return mistake.tell(
@@ -133,4 +126,4 @@ def explain_operator(mistake: Mistake) -> Skip:
         )
     if kind == "COLON" and "AND" in mistake.expected:
         return mistake.tell(codes.EXPRESSION, "this `:` has no `?` in front", "write `condition ? yes : no`")
-    return explain_value(mistake)
+    return None
