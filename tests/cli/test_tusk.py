@@ -103,6 +103,53 @@ def test_show_prints_the_resolved_tree(tmp_path: Path) -> None:
     assert "there" in tusk("show", file, "--env-file", env_file).stdout
 
 
+def test_show_says_where_values_come_from(tmp_path: Path) -> None:
+    """Each value with its file and line, and what gave it."""
+    (tmp_path / "base.tsk").write_text("[b]\nlist: [1, 2.50]\n")
+    file = tmp_path / "app.tsk"
+    file.write_text(
+        '@import "base.tsk"\n$port: @env(\'PORT\', 80)\n[a]\nport: $port\nhost: @env("HOST")\nkey: "x"\n'
+    )
+    shown = tusk("show", "--sources", file, HOST="here").stdout.splitlines()
+    assert [line.replace(f"{tmp_path}/", "").split() for line in shown] == [
+        ["$port", "=", "80", "app.tsk:2", "from", "default", "of", "PORT"],
+        ["b.list[0]", "=", "1", "base.tsk:2"],
+        ["b.list[1]", "=", "2.50", "base.tsk:2"],
+        ["a.port", "=", "80", "app.tsk:4", "from", "$port"],
+        ["a.host", "=", '"here"', "app.tsk:5", "from", "variable", "HOST"],
+        ["a.key", "=", '"x"', "app.tsk:6"],
+    ]
+    rows = json.loads(tusk("show", "--sources", file, "--format", "json", HOST="here").stdout)["values"]
+    assert rows[3] == {
+        "path": "a.port",
+        "value": 80,
+        "file": str(file),
+        "line": 4,
+        "column": 1,
+        "origin": "$port",
+    }
+
+
+def test_show_resolved_prints_one_file_that_is_read_as_the_same(tmp_path: Path) -> None:
+    """Imports merged, variables replaced, secrets masked."""
+    (tmp_path / "base.tsk").write_text(
+        '$name: "x"\n[b]\ntext: "${name} costs 5$"\nraw: \'${name} @query(1)\'\n'
+    )
+    file = tmp_path / "app.tsk"
+    file.write_text(
+        '@import "base.tsk"\n[a]\ndeep: { list: [1, 2.5, null, true], map: { "a b": $name } }\npassword: "p"\n'
+    )
+    resolved = tusk("show", "--resolved", file)
+    assert "import" not in resolved.stdout
+    again = tmp_path / "again.tsk"
+    again.write_text(resolved.stdout)
+    first, second = (json.loads(tusk("show", f, "--format", "json").stdout) for f in (file, again))
+    assert first == second
+    assert first["b"] == {"text": "x costs 5$", "raw": "${name} @query(1)"}
+    assert first["a"]["password"] == "***"
+    assert tusk("show", "--resolved", "--sources", file).returncode == 2
+
+
 def test_a_wrong_expectation_fails_with_a_field_diff(tmp_path: Path) -> None:
     """The difference names the field, both values, and the line that expects it; exit code 1."""
     file = tmp_path / "app.tsk"

@@ -13,7 +13,7 @@ MASK = "***"
 
 _SECRET_KEY = re.compile(
     r"(?:^|[_-])(?:password|passwd|passphrase|pwd|secret|token|credential|"
-    r"(?:api|private|access|encryption|signing|secret|auth|account)_?key)s?\Z"
+    r"(?:api|private|access|encryption|signing|secret|auth|account)[_-]?key)s?\Z"
 )
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _URL_PASSWORD = re.compile(r"(?<=://)([^/\s:@]*):[^/\s@]+@")

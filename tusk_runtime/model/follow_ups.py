@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from tusk_runtime.language.diagnostics import Diagnostic
 from tusk_runtime.language.document import MapNode
-from tusk_runtime.language.source import Span
+from tusk_runtime.language.source import Source, Span
 from tusk_runtime.model import codes
 from tusk_runtime.model.sections import SECTIONS
 
@@ -74,36 +74,18 @@ def without_follow_ups(
     """
     told = [d for d in found if d.message != NOT_UNDERSTOOD]
     found = told or list(found)
-    errors = [d.span for d in earlier if d.severity == "error" and d.span.source.text]
-    if not errors:
+    damage: dict[Source, _Damage] = {}
+    for d in earlier:
+        if d.severity == "error" and d.span.source.text:
+            damage.setdefault(d.span.source, _Damage(d.span.source, root)).add(d.span)
+    if not damage:
         return found
-    text = errors[0].source.text
-    starts = _starts(root)
-    lost: set[str] = set()
-    damaged: set[int] = set()
-    incomplete: set[str] = set()
-    unreadable: list[tuple[int, int]] = []
-    for span in errors:
-        if _is_read_head(span, root):
-            continue
-        line = text.rfind("\n", 0, span.start) + 1
-        if _HEAD.match(text, line):
-            # A head that is lost leaves its keys to whatever stands above it.
-            behind = _NEXT_HEAD.search(text, line + 1)
-            begin, end = line, behind.start() if behind else len(text)
-            unreadable.append((begin, end))
-        else:
-            block = bisect_right(starts, span.start)
-            damaged.add(block)
-            begin = starts[block - 1] if block else 0
-            incomplete.update(_WORD.findall(text, begin, text.find("\n", begin))[:1])
-            end = starts[block] if block < len(starts) else len(text)
-        lost.update(_WORD.findall(text, begin, end))
+    lost = set().union(*(one.lost for one in damage.values()))
+    incomplete = set().union(*(one.incomplete for one in damage.values()))
 
     def follows(d: Diagnostic) -> bool:
-        if any(_touch(d.span, span) for span in errors):
-            return True
-        if any(begin <= d.span.start < end for begin, end in unreadable):
+        here = damage.get(d.span.source)
+        if here is not None and here.touches(d.span):
             return True
         if d.code not in ABSENCES:
             return False
@@ -111,11 +93,55 @@ def without_follow_ups(
             return True
         if d.code in POINTING:
             return d.span.text.strip("\"'") in lost
-        return bisect_right(starts, d.span.start) in damaged or not lost.isdisjoint(
+        return (here is not None and here.is_damaged(d.span)) or not lost.isdisjoint(
             _QUOTED.findall(d.message)
         )
 
     return [d for d in found if not follows(d)]
+
+
+class _Damage:
+    """What the errors in one file have left unread: `lost` words, and blocks that are `incomplete`."""
+
+    def __init__(self, source: Source, root: MapNode) -> None:
+        self.lost: set[str] = set()
+        self.incomplete: set[str] = set()
+        self._text = source.text
+        self._root = root
+        self._starts = _starts(source, root)
+        self._errors: list[Span] = []
+        self._blocks: set[int] = set()
+        self._unreadable: list[tuple[int, int]] = []
+
+    def add(self, span: Span) -> None:
+        """Take the place of an error."""
+        text, starts = self._text, self._starts
+        self._errors.append(span)
+        if _is_read_head(span, self._root):
+            return
+        line = text.rfind("\n", 0, span.start) + 1
+        if _HEAD.match(text, line):
+            # A head that is lost leaves its keys to whatever stands above it.
+            behind = _NEXT_HEAD.search(text, line + 1)
+            begin, end = line, behind.start() if behind else len(text)
+            self._unreadable.append((begin, end))
+        else:
+            block = bisect_right(starts, span.start)
+            self._blocks.add(block)
+            begin = starts[block - 1] if block else 0
+            self.incomplete.update(_WORD.findall(text, begin, text.find("\n", begin))[:1])
+            end = starts[block] if block < len(starts) else len(text)
+        self.lost.update(_WORD.findall(text, begin, end))
+
+    def touches(self, span: Span) -> bool:
+        """Whether something at this place is the same error, or stands under a head that was lost."""
+        return any(_touch(span, error) for error in self._errors) or any(
+            begin <= span.start < end for begin, end in self._unreadable
+        )
+
+    def is_damaged(self, span: Span) -> bool:
+        """Whether the declaration at this place lost some of its text."""
+        return bisect_right(self._starts, span.start) in self._blocks
 
 
 def _is_read_head(span: Span, root: MapNode) -> bool:
@@ -124,13 +150,14 @@ def _is_read_head(span: Span, root: MapNode) -> bool:
     return match is not None and match[1] in SECTIONS and span.text.partition("]")[0] in root
 
 
-def _starts(root: MapNode) -> list[int]:
-    """Where the sections and their declarations begin."""
+def _starts(source: Source, root: MapNode) -> list[int]:
+    """Where the sections and their declarations begin in one file."""
     starts = []
     for section in root:
-        starts.append(section.key_span.start)
+        if section.key_span.source is source:
+            starts.append(section.key_span.start)
         if isinstance(section.node, MapNode):
-            starts.extend(entry.key_span.start for entry in section.node)
+            starts.extend(e.key_span.start for e in section.node if e.key_span.source is source)
     return sorted(starts)
 
 
