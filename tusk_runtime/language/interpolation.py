@@ -6,7 +6,7 @@ import re
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from tusk_runtime.language import codes, operators
+from tusk_runtime.language import codes, operators, refusals
 from tusk_runtime.language.calculate import kind_of
 from tusk_runtime.language.document import UNRESOLVED, ScalarNode
 from tusk_runtime.language.rejected import REJECTED_IN_TEXTS
@@ -188,8 +188,8 @@ class _Text:
                 f"it outside of quotes under a name, `$x: @{name}(…)`, and `${{x}}` here",
             )
         elif name.partition(".")[0] in REJECTED_IN_TEXTS or name.startswith(("env.", "date.", "file.")):
-            operators.refuse(name, span, self._values.problems)
-        elif guess := operators.guess(name):
+            refusals.refuse(name, span, self._values.problems)
+        elif guess := refusals.guess(name):
             self._values.error(
                 codes.UNKNOWN_OPERATOR, span, f"there is no operator `@{name}`", f"did you mean `@{guess}`?"
             )
@@ -199,7 +199,7 @@ class _Text:
     def _mention(self, mark: re.Match[str]) -> None:
         """`@env.NAME` and its like, without brackets."""
         name = mark["reference"]
-        if self._raw or not operators.is_known(name):
+        if self._raw or not refusals.is_known(name):
             return
         span = self._node.at(*mark.span())
         variable = name.removeprefix("env.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tusk_runtime.language import codes, operators
+from tusk_runtime.language import codes, refusals
 from tusk_runtime.language.mistake import LITERALS, Mistake, Skip, quoted
 from tusk_runtime.language.source import Span
 from tusk_runtime.language.tokens import OPENERS, OPERATORS, Token
@@ -75,8 +75,8 @@ def refused_reference(mistake: Mistake) -> bool:
             if variable != name and rest.startswith("|"):
                 advice = f"write `@env('{variable}', {rest[1:].strip() or 'default'})`"
                 mistake.tell(codes.BAD_CALL, f"`@{name}` is not how a variable is read", advice, span=span)
-            elif not operators.refuse_reference(name, span, mistake.problems):
-                advice = operators.unknown_help(name)
+            elif not refusals.refuse_reference(name, span, mistake.problems):
+                advice = refusals.unknown_help(name)
                 mistake.tell(codes.UNKNOWN_OPERATOR, f"`@{name}` is no operator", advice, span=span)
             return True
         if token.type not in LITERALS and token.type != "ODD":

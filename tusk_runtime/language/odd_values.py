@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tusk_runtime.language import codes, operators
+from tusk_runtime.language import codes, operators, refusals
 from tusk_runtime.language.misplaced import explain_misplaced
 from tusk_runtime.language.mistake import LITERALS, Mistake, Skip, quoted
 from tusk_runtime.language.odd_expressions import EXPRESSION, tell_expression
@@ -133,10 +133,10 @@ def _bare_call(mistake: Mistake, name: str, here: Span, value: str) -> Skip:
             codes.BAD_CALL, f"`{name}(…)` is no operator without `@`", f"write `{form}`", span=here
         )
     words = [head, *reversed(head.split("_"))]
-    advice = next((REJECTED[word] for word in words if word in REJECTED), operators.unknown_help(name))
+    advice = next((REJECTED[word] for word in words if word in REJECTED), refusals.unknown_help(name))
     family, _, rest = head.partition("_")
     if family in ("date", "env", "file"):
-        advice = operators.method_help(family, rest)
+        advice = refusals.method_help(family, rest)
     return mistake.tell(
         codes.UNKNOWN_OPERATOR,
         f"`{name}(…)` calls nothing",
@@ -161,7 +161,7 @@ def _odd_operator(mistake: Mistake, value: str) -> Skip:
             f"write `@env('{variable[1]}'{fallback})`",
             span=span,
         )
-    if operators.refuse_reference(name, span, mistake.problems):
+    if refusals.refuse_reference(name, span, mistake.problems):
         return Skip.MEMBER
     return mistake.tell(
         codes.UNKNOWN_OPERATOR,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from tusk_runtime.language import codes, operators
+from tusk_runtime.language import codes, refusals
 from tusk_runtime.language.automaton import Automaton
 from tusk_runtime.language.diagnostics import Problems
 from tusk_runtime.language.lexer import Lexer
@@ -120,7 +120,7 @@ class _Parse:
         for position, value in enumerate(self._automaton.values):
             if isinstance(value, Token) and value.type == "OPERATOR":
                 span = Span(self._source, value.start, value.end)
-                if operators.refuse(span.text[1:], span, self._problems):
+                if refusals.refuse(span.text[1:], span, self._problems):
                     return position
         return None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tusk_runtime.language import calculate, codes, operators
+from tusk_runtime.language import calculate, codes, operators, refusals
 from tusk_runtime.language.calculate import Mismatch
 from tusk_runtime.language.diagnostics import Code, Problems
 from tusk_runtime.language.document import (
@@ -138,7 +138,7 @@ class Values:
         while isinstance(base, Member):
             methods.append(base)
             base = base.of
-        if operators.refuse(base.name, base.name_span, self.problems, base.arguments):
+        if refusals.refuse(base.name, base.name_span, self.problems, base.arguments):
             return unresolved(call.span)
         arguments = [*base.arguments, *(a for method in methods for a in method.arguments or ())]
         named = [argument for argument in arguments if isinstance(argument, Named)]
@@ -174,10 +174,10 @@ class Values:
         path = reference.name.split(".")
         if path[0] not in operators.OPERATORS and self.scope.find(path) is not None:
             advice = f"write `${reference.name}`"
-        elif operators.refuse_reference(reference.name, reference.span, self.problems):
+        elif refusals.refuse_reference(reference.name, reference.span, self.problems):
             return
         else:
-            advice = operators.unknown_help(reference.name)
+            advice = refusals.unknown_help(reference.name)
         self.error(codes.UNKNOWN_OPERATOR, reference.span, f"`@{reference.name}` is no operator", advice)
 
     # ---- expressions ------------------------------------------------------------------------------
@@ -285,6 +285,16 @@ class Values:
                 label="no value and no default",
             )
         return found
+
+    def text(self, value: Value, what: str) -> str | None:
+        """The text of an argument of the operator `what`; None if it is none, which is told."""
+        node = self.operand(value)
+        if isinstance(node, ScalarNode) and isinstance(node.value, str) and node.value:
+            return node.value
+        if node is not None and not self.untaken:
+            message = f"`{what}` takes a text in quotes here, and this is {calculate.kind_of(node)}"
+            self.bad_call(value.span, message, f"`{what}('…')`")
+        return None
 
     def may_write(self, text: str, span: Span) -> bool:
         """Whether a text that was put together still fits into the file's bounds."""
