@@ -57,12 +57,7 @@ def compare(operator: str, left: Node, right: Node) -> bool:
         raise Mismatch("null is neither smaller nor greater", "compare with `==` or `!=` first")
     same = kind_of(ScalarNode(one, left.span)) == kind_of(ScalarNode(other, right.span))
     if not same:
-        text = left if isinstance(one, str) else right
-        name = "bool" if isinstance(one, bool) or isinstance(other, bool) else "int"
-        raise Mismatch(
-            f"{kind_of(left)} is compared with {kind_of(right)}",
-            f"convert the text: `@{name}({text.span.text[:40]})`, or compare it with a text in quotes",
-        )
+        raise Mismatch(f"{kind_of(left)} is compared with {kind_of(right)}", _conversion(left, right))
     if isinstance(one, bool) and operator not in ("==", "!="):
         raise Mismatch("true and false are neither smaller nor greater", "compare with `==` or `!=`")
     return bool(_COMPARISONS[operator](one, other))
@@ -76,10 +71,21 @@ def add(left: Node, right: Node) -> tuple[Scalar, bool]:
     if _is_number(one) and _is_number(other):
         assert isinstance(one, int | Decimal) and isinstance(other, int | Decimal)  # noqa: S101, PT018
         return one + other, False
+    texts = isinstance(one, str) or isinstance(other, str)
     raise Mismatch(
         f"`+` adds numbers or joins texts, and here stand {kind_of(left)} and {kind_of(right)}",
-        'write the text as one: `"… ${name} …"`',
+        'write the text as one: `"… ${name} …"`' if texts else "write a number, or a text in quotes",
     )
+
+
+def _conversion(left: Node, right: Node) -> str:
+    """How two values become comparable."""
+    kinds = {kind_of(left), kind_of(right)}
+    if "a text" not in kinds:
+        return "compare a number with a number, and use a condition as it is: `a && !b`"
+    text = left if kind_of(left) == "a text" else right
+    name = "bool" if "true or false" in kinds else "int"
+    return f"convert the text: `@{name}({text.span.text[:40]})`, or compare it with a text in quotes"
 
 
 def convert_text(text: str, like: Scalar) -> Scalar:

@@ -37,6 +37,12 @@ def explain_misplaced(mistake: Mistake) -> Skip:
             "write `key: value`; a list of values stands in `[ … ]`",
             "expected `key: value`" if "ASSIGN" not in mistake.expected else "expected `:` in front of this",
         )
+    if kind == "RPAR" and before is opener:
+        return mistake.tell(
+            codes.MISSING_VALUE,
+            "nothing stands in these brackets",
+            "write a value, or `[]` for an empty list",
+        )
     if kind == "COMMA" and opener.type == "LPAR":
         return mistake.tell(
             codes.WRONG_BRACKET,

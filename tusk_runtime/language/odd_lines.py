@@ -64,6 +64,11 @@ def _other_language(mistake: Mistake, line: str) -> Skip | None:
         return _operator_line(mistake, line)
     if line.startswith(("function ", "async function ")) or _METHOD.match(line):
         return tell_fujsen(mistake)
+    if load := re.match(r"(require|include|use|source|import)\s+[\"']([^\"']+)[\"']\s*;?$", line):
+        advice = f'write `@import "{load[2]}"`'
+        return mistake.tell(codes.IMPORT, f"`{load[1]}` is spelled `@import` here", advice)
+    if re.fullmatch(r"---|\.\.\.|%YAML.*", line):
+        return mistake.tell(codes.NOT_A_STATEMENT, "this is a mark of YAML", "remove it")
     if MARKUP.match(line):
         mistake.tell(codes.XML, "XML is not read", "write the element as `[section]`, what is in it as keys")
         return Skip.SECTION

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tusk_runtime.language import codes
@@ -39,6 +39,7 @@ class Unseen:
     tree: SyntaxTree
     defining: Pair | None = None
     _definitions: dict[str, Pair] | None = None
+    _told: set[str] = field(default_factory=set)  # the variables of loops
 
     def tell(self, values: Values, path: Sequence[str], span: Span, written: str) -> None:
         """Tell that nothing of the name `path`, written so at `span`, can be seen from there."""
@@ -51,6 +52,9 @@ class Unseen:
         if values.scope.find([name]) is not None:
             message = f"`${name}` has no `{'.'.join(path[1:])}`"
         elif loop:
+            if not self._told.isdisjoint(loop):
+                return  # one mistake, which is told where the loop is entered
+            self._told.update(loop)
             chain = " → ".join(f"`${each}`" for each in loop)
             values.error(
                 codes.VARIABLE_CYCLE,
