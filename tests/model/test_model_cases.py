@@ -25,7 +25,7 @@ def test_case(case: Path) -> None:
 
 def test_there_are_enough_and_every_code_is_shown() -> None:
     shown = "".join(model_golden.split(case)[1] for case in CASES)
-    assert len(CASES) >= 45
+    assert len(CASES) >= 75
     assert {code for code in OWN if f"[{code}]" not in shown} == set()
 
 

@@ -31,6 +31,7 @@ def generated(count: int) -> str:
             f'[projections.orders{index}]\nkey: "id"',
             'columns: { id: "uuid", total: "Money = 0", at: "datetime" }',
             f'on: {{ Placed{index}: {{ upsert: {{ total: "{{{{ row.total + data.total }}}}", at: "{{{{ now }}}}" }} }} }}',
+            f'[queries.orders{index}]\nfrom: "orders{index}"',
         ]
     return "\n".join(lines).replace("\\\n", "\n") + "\n"
 

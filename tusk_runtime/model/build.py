@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from tusk_runtime.language.diagnostics import Problems
 from tusk_runtime.language.document import Document
-from tusk_runtime.model import checks, settings
-from tusk_runtime.model.application import Application
+from tusk_runtime.model import checks, reactions, settings
+from tusk_runtime.model.application import Application, Settings, TestCase
 from tusk_runtime.model.codes import NOTHING_DECLARED
 from tusk_runtime.model.context import Building
 from tusk_runtime.model.declarations import aggregates, commands, events, projections, queries, tests
 from tusk_runtime.model.follow_ups import without_follow_ups
 from tusk_runtime.model.named_types import NamedTypes
 from tusk_runtime.model.sections import find_sections
+from tusk_runtime.model.survey import Survey, only_not_available, unread_of
+from tusk_runtime.model.topology import Topology, topology_of
 
 
 def build(document: Document, file: str, problems: Problems | None = None) -> Application:
@@ -20,36 +24,11 @@ def build(document: Document, file: str, problems: Problems | None = None) -> Ap
     Raises InvalidConfiguration with everything that is wrong, also what `problems` holds already.
     """
     problems = problems if problems is not None else Problems()
-    found = Problems()
-    sections = find_sections(document.root, found)
-    if not sections and not found and not problems:
-        source = document.root.span.source
-        found.error(
-            NOTHING_DECLARED,
-            source.span(0, len(source.line(1))),
-            "the file declares nothing",
-            help="write a section, such as `[events]`; `tusk new` writes a file to begin with",
-        )
-    types = NamedTypes(sections["types"].node if "types" in sections else None, found)
-    b = Building(document.root.span, sections, found, types)
-    for name in types:
-        _ = types[name]  # what is wrong with a type is told even if nothing uses it
-    events.read(b)
-    heads = aggregates.read(b)
-    commands.read(b)
-    # Which events can be an aggregate's first decides what their handlers can see of the state.
-    aggregates.read_handlers(b, heads)
-    projections.read(b)
-    queries.read(b)
-    cases = tests.read(b)
-    what = settings.read(b, file)
-    checks.check(b)
-    problems.extend(without_follow_ups(found, problems, document.root))
+    b, cases, what, _ = _read(document, file, problems)
     problems.raise_if_errors()
-    checks.check_use(b, problems)
     return Application(
         what,
-        dict(types),
+        dict(b.types),
         b.events,
         b.aggregates,
         b.commands,
@@ -59,3 +38,59 @@ def build(document: Document, file: str, problems: Problems | None = None) -> Ap
         document,
         tuple(problems.sorted()),
     )
+
+
+def outline(document: Document, problems: Problems) -> Topology:
+    """The topology of what a document declares, also of what this version does not build yet.
+
+    Raises InvalidConfiguration if anything else is wrong.
+    """
+    topology = _read(document, "", problems).topology
+    if not only_not_available(problems):
+        problems.raise_if_errors()
+    return topology
+
+
+class _Read(NamedTuple):
+    """All that a document declares, as far as it is right."""
+
+    b: Building
+    tests: dict[str, TestCase]
+    settings: Settings
+    topology: Topology
+
+
+def _read(document: Document, file: str, problems: Problems) -> _Read:
+    """Read every section and note every problem; what is not used, where nothing is wrong otherwise."""
+    root = document.root
+    found = Problems()
+    sections = find_sections(root, found)
+    if not sections and not found and not problems:
+        source = root.span.source
+        found.error(
+            NOTHING_DECLARED,
+            source.span(0, len(source.line(1))),
+            "the file declares nothing",
+            help="write a section, such as `[events]`; `tusk new` writes a file to begin with",
+        )
+    types = NamedTypes(sections["types"].node if "types" in sections else None, found)
+    b = Building(root.span, sections, found, types)
+    for name in types:
+        _ = types[name]  # what is wrong with a type is told even if nothing uses it
+    reactions.announce(b, root)
+    events.read(b)
+    heads = aggregates.read(b)
+    commands.read(b)
+    # Which events can be an aggregate's first decides what their handlers can see of the state.
+    aggregates.read_handlers(b, heads)
+    projections.read(b)
+    queries.read(b)
+    cases = tests.read(b)
+    what = settings.read(b, file)
+    reacting = reactions.read(b, root)
+    checks.check(b)
+    problems.extend(without_follow_ups(found, problems, root))
+    topology = topology_of(b, reacting)
+    if only_not_available(problems):
+        checks.check_use(Survey(b, root, reacting, topology, unread_of(root, problems), problems))
+    return _Read(b, cases, what, topology)

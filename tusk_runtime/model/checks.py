@@ -5,11 +5,17 @@ from __future__ import annotations
 import re
 
 from tusk_runtime.expressions import Expression
-from tusk_runtime.language.diagnostics import Problems, nearest
+from tusk_runtime.language.diagnostics import nearest
 from tusk_runtime.language.source import Span
+from tusk_runtime.model import unreachable, unused
 from tusk_runtime.model.application import Aggregate, Command
-from tusk_runtime.model.codes import NO_TARGET, SAME_NAME, STATE_NOT_SET, UNHANDLED_EVENT, UNUSED
+from tusk_runtime.model.codes import ENDLESS_LOOP, NO_TARGET, SAME_NAME, STATE_NOT_SET, UNHANDLED_EVENT
 from tusk_runtime.model.context import Building
+from tusk_runtime.model.cycles import endless_loops
+from tusk_runtime.model.survey import Survey
+
+SHOWN_HOPS = 8
+"""The events of a loop that are shown one by one."""
 
 
 def check(b: Building) -> None:
@@ -22,19 +28,34 @@ def check(b: Building) -> None:
         _reads_only_what_is_set(b, command, aggregate)
 
 
-def check_use(b: Building, problems: Problems) -> None:
-    """Warn of what is declared and not used. Only of an application that is right otherwise."""
-    used = {emit.event for command in b.commands.values() for emit in command.emit}
-    used.update(*b.handled.values())
-    used.update(name for projection in b.projections.values() for name in projection.on)
-    for event in b.events.values():
-        if event.declared and event.name not in used:
-            problems.warning(
-                UNUSED,
-                event.span,
-                f"the event `{event.name}` is declared, and nothing emits or handles it",
-                help=f'emit it from a command: `emit: "{event.name}"`, or remove it',
-            )
+def check_use(s: Survey) -> None:
+    """Warn of what is right by itself, and not in the whole: dead, unreachable, or without an end."""
+    unused.check(s)
+    unreachable.check(s)
+    _loops(s)
+
+
+def _loops(s: Survey) -> None:
+    read = {name: c for name, c in s.b.commands.items() if ("commands", name) not in s.unread.holding}
+    for loop in endless_loops(read, s.reactions):
+        first, shown = loop[0], loop[:SHOWN_HOPS]
+        related = [(first.emit.span, f"emits `{first.next}`")]
+        for hop in shown[1:]:
+            related.append((hop.send.span, f"sent upon `{hop.event}`"))
+            related.append((hop.emit.span, f"emits `{hop.next}`"))
+        steps = [
+            f"`{hop.event}` → {hop.reaction.kind} `{hop.reaction.name}` → `{hop.send.command}`"
+            for hop in shown
+        ]
+        if len(loop) > len(shown):
+            steps.append(f"{len(loop) - len(shown)} more events")
+        s.problems.warning(
+            ENDLESS_LOOP,
+            first.send.span,
+            f"this can run for ever: {' → '.join(steps)} → `{first.event}` → …",
+            help="let a condition end it: `when` beside `send`, or `require`, `allow` or `from` in a command",
+            related=related,
+        )
 
 
 def _names(b: Building) -> None:

@@ -49,7 +49,9 @@ UNDECLARED_AGGREGATE = define(
     "TSK301", "unknown aggregate", "An aggregate is named that no `[aggregates.*]` declares."
 )
 UNDECLARED_COMMAND = define(
-    "TSK302", "unknown command", "A test names a command that no `[commands.*]` declares."
+    "TSK302",
+    "unknown command",
+    "A test, or what sends a command, names one that no `[commands.*]` declares.",
 )
 UNDECLARED_PROJECTION = define(
     "TSK303", "unknown projection", "A projection is named that no `[projections.*]` declares."
@@ -115,14 +117,89 @@ BAD_WHERE = define(
 BAD_QUERY = define("TSK318", "a query that cannot be answered", "The keys of a query contradict each other.")
 UNUSED = define(
     "TSK350",
-    "declared but not used",
-    "Nothing emits or handles an event. It is a warning: the application runs.",
+    "an event that nothing uses",
+    "No command emits an event, and no aggregate, projection or other handler names it.",
 )
 CATEGORY_UNDECLARED = define(
     "TSK351",
     "an event only named in a category",
-    "`[event_categories]` names an event that `[events]` does not declare: its data is taken as json. It "
-    "is a warning: the application runs.",
+    "`[event_categories]` names an event that `[events]` does not declare: its data is taken as json.",
+)
+
+NEVER_EMITTED = define(
+    "TSK352",
+    "an event that nothing emits",
+    "An event is handled or published, and no command emits it: what waits for it waits for ever.",
+)
+FOREIGN_EVENT = define(
+    "TSK353",
+    "an event that its aggregate never gets",
+    "An aggregate's `on` names an event that only commands of other aggregates emit. An aggregate is folded "
+    "from its own events; to follow those of others, a projection or a consumer handles them.",
+)
+NEVER_CREATED = define(
+    "TSK354",
+    "an aggregate that nothing creates",
+    "All commands of an aggregate need it to exist, or those that may create it emit nothing. A command "
+    "creates where it says so (`creates`), or where `from` is only the machine's initial state.",
+)
+NEVER_PERMITTED = define(
+    "TSK355",
+    "a command that no state permits",
+    "The aggregate is never in one of the states of `from`, followed from its initial state through all "
+    "events that its commands emit. A state set by an expression may be any.",
+)
+STATE_UNREACHED = define(
+    "TSK356",
+    "a state that is never reached",
+    "No event that a command emits sets this value of the machine.",
+)
+STATE_NOT_LEFT = define(
+    "TSK357",
+    "a state that is never left",
+    "`from` of a command names the state, so it is not meant as an end; but none of the commands that can "
+    "run in it emits an event.",
+)
+NEVER_ASKED = define("TSK358", "a projection that no query reads", "Its rows are kept, and nobody sees them.")
+NEVER_FILLED = define(
+    "TSK359",
+    "a projection that stays empty",
+    "`update` and `delete` change rows that are there; only `insert` and `upsert` add one.",
+)
+UNUSED_INDEX = define(
+    "TSK360",
+    "an index that no query uses",
+    "No query of the projection names the index's first column in `where`, `search` or `order_by`, and no "
+    "operation in its `where`. An index that helps nothing still costs time at each write.",
+)
+UNUSED_PARAMETER = define(
+    "TSK361", "a parameter that nothing uses", "A caller can give it, and the answer is the same."
+)
+UNREAD_FIELD = define(
+    "TSK362",
+    "a field of a command that nothing reads",
+    "It fills no field of an emitted event, and no expression of the command reads it.",
+)
+NEVER_SET = define(
+    "TSK363",
+    "a column that is never set",
+    "No operation of the projection names the column, so that it holds its default, or null, in every row.",
+)
+UNUSED_TYPE = define("TSK364", "a type that nothing uses", "No field and no other type has this type.")
+ENDLESS_LOOP = define(
+    "TSK365",
+    "a loop that nothing ends",
+    "An event makes a consumer, a saga or a stream send a command, which emits an event, and so on until the "
+    "first event comes again, for ever. A loop is told unless something on its way may end it: `when` or "
+    "`for_each` beside `send` or `emit`, `where`, `having`, `group_by` or `join` of a stream, `allow`, "
+    "`require` or `from` of a command, a command that creates an aggregate which exists by then, or a saga, "
+    "which begins once for an aggregate.",
+)
+GROUP_UNDECLARED = define(
+    "TSK366",
+    "a consumer group without a consumer",
+    "`[kafka_config] consumer_groups` names the groups that are expected. A consumer's group is its `group`, "
+    "or its name.",
 )
 
 BAD_TEST = define(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 
 from tusk_runtime.expressions.code import UNKNOWN
@@ -13,6 +14,7 @@ from tusk_runtime.model.reader import DESCRIPTION, TYPES, Reader, wrong_type
 from tusk_runtime.types import ABSENT, Field, Record, Type, TypeText, parse_type
 from tusk_runtime.types import codes as type_codes
 
+_WORD = re.compile(r"\w+")
 BROKEN = UNKNOWN
 """Stands for a type that could not be read: anything goes with it, so that nothing follows from it."""
 
@@ -55,6 +57,11 @@ class NamedTypes(Mapping[str, Type]):
         elif found is not None:
             self._texts[text] = found
         return found
+
+    @property
+    def used(self) -> set[str]:
+        """The words of all types that were read: a named type that is not among them is not used."""
+        return {word for text in self._texts for word in _WORD.findall(text)}
 
     def __getitem__(self, name: str) -> Type:
         if name in self._types:
