@@ -75,8 +75,24 @@ class Topology:
         return [node for node in self.nodes if node.name == name]
 
     def only(self, kinds: Collection[str]) -> Topology:
-        """The nodes of these kinds, and the edges between them."""
-        return self._with(node for node in self.nodes if node.kind in kinds)
+        """The nodes of these kinds, and the edges between them, also those through what is left out."""
+        kept = [node for node in self.nodes if node.kind in kinds]
+        through = [Edge(node, "leads to", target) for node in kept for target in self._behind(node, kinds)]
+        return Topology({node: self.nodes[node] for node in kept}, [*self.edges, *through])
+
+    def _behind(self, node: Node, kinds: Collection[str]) -> list[Node]:
+        """The nearest nodes of these kinds that are reached through others."""
+        hidden = dict.fromkeys(other for other in self.after(node) if other.kind not in kinds)
+        found: dict[Node, None] = {}
+        waiting = list(hidden)
+        for middle in waiting:
+            for target in self.after(middle):
+                if target.kind in kinds:
+                    found[target] = None
+                elif target not in hidden:
+                    hidden[target] = None
+                    waiting.append(target)
+        return [target for target in found if target not in (node, *self.after(node))]
 
     def around(self, centre: Iterable[Node], depth: int) -> Topology:
         """The nodes that are at most so many edges away, in either direction."""
@@ -88,10 +104,7 @@ class Topology:
             if not rim:
                 break
             near.update(dict.fromkeys(rim))
-        return self._with(node for node in self.nodes if node in near)
-
-    def _with(self, nodes: Iterable[Node]) -> Topology:
-        return Topology({node: self.nodes[node] for node in nodes}, self.edges)
+        return Topology({node: about for node, about in self.nodes.items() if node in near}, self.edges)
 
 
 def topology_of(declared: Declared, reactions: Iterable[Reaction] = ()) -> Topology:
