@@ -15,10 +15,14 @@ import tusk_runtime.model
 from tusk_runtime.expressions import FUNCTIONS
 from tusk_runtime.language.diagnostics import CODES, Code, Problems
 from tusk_runtime.language.load import load_text
+from tusk_runtime.language.operators import AVAILABLE
+from tusk_runtime.language.rejected import REJECTED
 from tusk_runtime.language.report import render
-from tusk_runtime.model import codes
+from tusk_runtime.model import codes, reference
+from tusk_runtime.model.application import OPERATORS
 from tusk_runtime.model.reader import Key
 from tusk_runtime.model.sections import LATER, SECTIONS
+from tusk_runtime.model.shapes import SHAPES, words
 from tusk_runtime.types.text import BUILT_IN, CONSTRAINTS
 
 ROOT = Path(__file__).parents[2]
@@ -42,18 +46,47 @@ def test_every_table_of_keys_is_in_the_page() -> None:
         for module in pkgutil.walk_packages(tusk_runtime.model.__path__, "tusk_runtime.model.")
         for name, value in vars(importlib.import_module(module.name)).items()
         if isinstance(value, tuple) and value and isinstance(value[0], Key) and not isinstance(value, Key)
-        if not any(value is known for known in language_page.KEYS.values())
+        if not any(value is place.keys for place in reference.places().values())
     ]
-    assert tables == []
+    assert tables == [], "let a key take them: Key(…, keys=…)"
+
+
+def test_every_section_has_its_keys() -> None:
+    assert {*reference.DECLARED, *reference.SET, "types", "event_categories"} == set(SECTIONS)
+    assert all(place.keys for place in reference.places().values())
 
 
 def test_every_accepted_word_is_in_the_page() -> None:
     words = {f"`[{name}]`" for name in SECTIONS} | {f"`{name}`" for name in LATER}
-    words |= {f"`{key.name}`" for declared in language_page.KEYS.values() for key in declared}
+    words |= {f"`{key.name}`" for place in reference.places().values() for key in place.keys}
     words |= {f"`{name}`" for name in (*BUILT_IN, *CONSTRAINTS, "enum", "pii")}
     words |= {f"`{name}`" for names in CONSTRAINTS.values() for name in names}
     words |= {f"`{name}(" for name in FUNCTIONS} | {f"`{code}`" for code in CODES}
+    words |= {f"`@{name}(" for name in AVAILABLE} | {f"`@{name}`" for name in REJECTED}
+    words |= {f"`{name}`" for name in OPERATORS}
     assert {word for word in words if word not in PAGE} == set()
+
+
+def test_no_other_word_is_in_the_page() -> None:
+    """What looks like a code, a section or an operator is one."""
+    assert set(re.findall(r"TSK\d{3}", PAGE)) <= set(CODES)
+    operators = {name.partition(".")[0] for name in (*AVAILABLE, *REJECTED)}
+    assert set(re.findall(r"`@(\w+)", PAGE)) <= operators | {"name"}
+    examples = {"name", "section", "outer", "a"}
+    assert set(re.findall(r"`\[(\w+)(?:\.[\w*]+)?\]", PAGE)) <= {*SECTIONS, *LATER} | examples
+
+
+def test_every_word_of_a_table_is_explained() -> None:
+    """What the code accepts has its words in the reference, and nothing else has."""
+    assert set(reference.TYPES) == {*BUILT_IN, "enum", "list", "map"}
+    assert set(reference.CONSTRAINTS) == {name for names in CONSTRAINTS.values() for name in names}
+    assert set(reference.CONDITIONS) == set(OPERATORS)
+    assert {code for code in CODES if not any(map(code.startswith, reference.RANGES))} == set()
+
+
+def test_every_phrase_of_what_a_key_takes_has_a_shape() -> None:
+    phrases = {key.takes for place in reference.places().values() for key in place.keys if not key.later}
+    assert {phrase for phrase in phrases if phrase not in SHAPES and not words(phrase)} == set()
 
 
 def snippets() -> list[tuple[str, bool, str]]:

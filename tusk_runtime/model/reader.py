@@ -21,7 +21,9 @@ LATER_HELP = "remove it: this version of the runtime does not build it yet"
 class Key:
     """A key of a section or declaration: its name, what it takes, and what it does, as documented.
 
-    `later` marks a key that the language has and this version refuses by name.
+    `takes` is one of the phrases of `shapes`, which say the same to machines; or, where a key takes one of a
+    few words, these words: "`many`, `one` or `scalar`". `keys` are the keys of the map that it takes, or of
+    each of the maps. `later` marks a key that the language has and this version refuses by name.
     """
 
     name: str
@@ -29,6 +31,7 @@ class Key:
     doc: str
     required: bool = False
     later: bool = False
+    keys: Sequence[Key] = ()
 
 
 TYPES = 'a map of names and types, such as `{ name: "string" }`'

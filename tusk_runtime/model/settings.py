@@ -37,16 +37,16 @@ EVENT_STORE_KEYS = (
     Key("streaming", "`in_memory`", "How events travel."),
     Key("caching", "`none`", "Whether states and recent events are cached."),
 )
-STORE_CONFIG_KEYS = (
-    DESCRIPTION,
-    Key("sqlite", "map", "The SQLite file."),
-    Key("postgresql", "map", "The PostgreSQL server.", later=True),
-    Key("kafka", "map", "The Kafka cluster.", later=True),
-    Key("redis", "map", "The Redis server.", later=True),
-)
 SQLITE_KEYS = (
     DESCRIPTION,
     Key("path", "path", "The file; `.tusk/NAME.db` beside the `.tsk` where nothing is said."),
+)
+STORE_CONFIG_KEYS = (
+    DESCRIPTION,
+    Key("sqlite", "map", "The SQLite file.", keys=SQLITE_KEYS),
+    Key("postgresql", "map", "The PostgreSQL server.", later=True),
+    Key("kafka", "map", "The Kafka cluster.", later=True),
+    Key("redis", "map", "The Redis server.", later=True),
 )
 LARGEST_BODY = 64 * 1024 * 1024
 _LISTEN = re.compile(r"(?:(?P<host>\[[0-9a-fA-F:.]+\]|[^:\[\]\s]+):)?(?P<port>\d{1,5})\Z", re.ASCII)

@@ -10,7 +10,7 @@ from tusk_runtime.language.document import Entry, MapNode, ScalarNode
 from tusk_runtime.model.application import Aggregate, Command, Creates, Rule
 from tusk_runtime.model.codes import BAD_MACHINE, NO_TARGET, NOT_A_CHOICE
 from tusk_runtime.model.context import Building, suggest
-from tusk_runtime.model.declarations.emits import read_emits
+from tusk_runtime.model.declarations.emits import EMIT_KEYS, read_emits
 from tusk_runtime.model.declarations.events import RESERVED
 from tusk_runtime.model.loops import read_condition
 from tusk_runtime.model.named_types import BROKEN, is_open, read_fields
@@ -18,6 +18,11 @@ from tusk_runtime.model.reader import DESCRIPTION, Key, Reader, wrong_type
 from tusk_runtime.model.scopes import command_id_scope, command_scope, id_type, record_type
 from tusk_runtime.types import STRING, UUID, Record, assignable
 
+RULE_KEYS = (
+    DESCRIPTION,
+    Key("check", "condition", "What must hold.", required=True),
+    Key("message", "text", "What to say where it does not; it may hold `{{ }}`."),
+)
 KEYS = (
     DESCRIPTION,
     Key("aggregate", "name", "The aggregate that decides.", required=True),
@@ -32,14 +37,14 @@ KEYS = (
     ),
     Key("roles", "names", "Who may, besides operator and admin.", later=True),
     Key("allow", "condition", "Who may, as a condition; 403 where it does not hold."),
-    Key("require", "`check` and `message`, or a list", "Rules; the first that fails refuses with 409."),
-    Key("emit", "events", "The events that the command gives: a name, `{ event: … }`, or a list of these."),
+    Key("require", "rule, or list of rules", "The first that fails refuses with 409.", keys=RULE_KEYS),
+    Key(
+        "emit",
+        "events",
+        "The events that the command gives: a name, `{ event: … }`, or a list of these.",
+        keys=EMIT_KEYS,
+    ),
     Key("internal", "`true` or `false`", "`true`: no endpoint."),
-)
-RULE_KEYS = (
-    DESCRIPTION,
-    Key("check", "condition", "What must hold.", required=True),
-    Key("message", "text", "What to say where it does not; it may hold `{{ }}`."),
 )
 RULES = '`{ check: "{{ … }}", message: "…" }`, or a list of these'
 HINT = "the fields of a command stand in `fields: { … }`"

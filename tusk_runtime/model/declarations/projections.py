@@ -12,7 +12,7 @@ from tusk_runtime.language.source import Span
 from tusk_runtime.model.application import EventType, Operation, Projection
 from tusk_runtime.model.codes import NO_KEY, UNDECLARED_COLUMN
 from tusk_runtime.model.context import Building, suggest
-from tusk_runtime.model.declarations.operations import Rows, read_operations
+from tusk_runtime.model.declarations.operations import OPERATION_KEYS, Rows, read_operations
 from tusk_runtime.model.named_types import BROKEN, is_open, read_fields
 from tusk_runtime.model.reader import DESCRIPTION, Key, Reader, items_of, wrong_type
 from tusk_runtime.model.scopes import event_data
@@ -24,7 +24,12 @@ KEYS = (
     Key("columns", "map of types", "The columns of a row.", required=True),
     Key("index", "columns, or lists of them", "Indexes for queries; a list in the list is one over several."),
     Key("mode", "`real_time`", "When events are applied."),
-    Key("on", "event → operations", 'What each event does to the rows; `"*"` is every event.'),
+    Key(
+        "on",
+        "event → operations",
+        'What each event does to the rows; `"*"` is every event.',
+        keys=OPERATION_KEYS,
+    ),
 )
 HINT = "the columns of a projection stand in `columns: { … }`"
 NO_KEYS = frozenset({"json", "list", "map", "record", "bytes"})

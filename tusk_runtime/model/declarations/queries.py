@@ -20,13 +20,21 @@ from tusk_runtime.model.where import UNORDERED, read_where
 from tusk_runtime.types import STRING, TEXTS, Field, Record
 
 MAX_LIMIT = 1000
+SEARCH_KEYS = (
+    DESCRIPTION,
+    Key("columns", "columns", "Where to look.", required=True),
+    Key("text", "expression", "The words; all rows fit where it is null.", required=True),
+)
 KEYS = (
     DESCRIPTION,
     Key("params", "map of types", "What the caller may give."),
     Key("from", "projection", "Where the rows come from.", required=True),
     Key("where", "map of columns", "Which rows."),
     Key(
-        "search", "`columns` and `text`", "Every word of the text must be in one of the columns, in any case."
+        "search",
+        "map",
+        "Every word of the text must be in one of the columns, in any case.",
+        keys=SEARCH_KEYS,
     ),
     Key("join", "map", "Rows of other projections beside each row.", later=True),
     Key(
@@ -42,11 +50,6 @@ KEYS = (
     Key("roles", "names", "Who may, besides operator and admin.", later=True),
     Key("allow", "condition", "Who may, as a condition; 403 where it does not hold."),
     Key("consistency", "`eventual` or `own_writes`", "Whether to wait for the caller's last.", later=True),
-)
-SEARCH_KEYS = (
-    DESCRIPTION,
-    Key("columns", "columns", "Where to look.", required=True),
-    Key("text", "expression", "The words; all rows fit where it is null.", required=True),
 )
 HINT = "what the caller gives stands in `params: { … }`"
 RESERVED = frozenset({"cursor", "limit"})

@@ -16,29 +16,6 @@ from tusk_runtime.model.named_types import is_open
 from tusk_runtime.model.reader import DESCRIPTION, LATER_HELP, Key, Reader, items_of, wrong_type
 from tusk_runtime.types import DURATION, Record, read_value
 
-KEYS = (
-    DESCRIPTION,
-    Key("given", "events", "What has happened before, as facts."),
-    Key("when", "commands, events, `after`", 'What happens; `after: "2d"` lets time pass.'),
-    Key("then", "events, or a map of expectations", "What must be so.", required=True),
-    Key("now", "datetime", "The time at which the test begins; 2026-01-01T00:00:00Z where nothing is said."),
-    Key("by", "map", "The caller: `user_id`, `roles`, `tenant_id`; an admin where nothing is said."),
-    Key("answers", "map", "What calls to the outside answer.", later=True),
-    Key("off", "names", "What is left out.", later=True),
-)
-THEN_KEYS = (
-    DESCRIPTION,
-    Key("events", "events", "Exactly these since `given`, in order; a list in place of the map means this."),
-    Key("includes", "events", "At least these, in order."),
-    Key("rejected", "`true` or text", "The last command is refused; with this in its message."),
-    Key("state", "list of aggregates", "The state of aggregates."),
-    Key("rows", "projection → rows", "All rows of a projection, in any order."),
-    Key("query", "query → `params`, `rows`", "What a query answers."),
-    Key("sends", "list", "The commands that were sent.", later=True),
-    Key("calls", "list", "The calls to the outside.", later=True),
-    Key("dead_letters", "number", "How many.", later=True),
-    Key("saga", "saga → state", "The states of sagas.", later=True),
-)
 QUERY_KEYS = (
     DESCRIPTION,
     Key("params", "map", "What the query is asked with."),
@@ -48,6 +25,34 @@ BY_KEYS = (
     Key("user_id", "text", "Who asks."),
     Key("roles", "names", "The caller's roles."),
     Key("tenant_id", "text", "The caller's tenant."),
+)
+THEN_KEYS = (
+    DESCRIPTION,
+    Key("events", "events", "Exactly these since `given`, in order; a list in place of the map means this."),
+    Key("includes", "events", "At least these, in order."),
+    Key("rejected", "`true` or text", "The last command is refused; with this in its message."),
+    Key("state", "list of aggregates", "The state of aggregates."),
+    Key("rows", "projection → rows", "All rows of a projection, in any order."),
+    Key("query", "query → `params`, `rows`", "What a query answers.", keys=QUERY_KEYS),
+    Key("sends", "list", "The commands that were sent.", later=True),
+    Key("calls", "list", "The calls to the outside.", later=True),
+    Key("dead_letters", "number", "How many.", later=True),
+    Key("saga", "saga → state", "The states of sagas.", later=True),
+)
+KEYS = (
+    DESCRIPTION,
+    Key("given", "events", "What has happened before, as facts."),
+    Key("when", "commands, events, `after`", 'What happens; `after: "2d"` lets time pass.'),
+    Key("then", "events, or a map of expectations", "What must be so.", required=True, keys=THEN_KEYS),
+    Key("now", "datetime", "The time at which the test begins; 2026-01-01T00:00:00Z where nothing is said."),
+    Key(
+        "by",
+        "map",
+        "The caller: `user_id`, `roles`, `tenant_id`; an admin where nothing is said.",
+        keys=BY_KEYS,
+    ),
+    Key("answers", "map", "What calls to the outside answer.", later=True),
+    Key("off", "names", "What is left out.", later=True),
 )
 START = to_microseconds(datetime(2026, 1, 1, tzinfo=UTC))
 BESIDE = ("aggregate_id",)
