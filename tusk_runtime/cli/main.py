@@ -9,6 +9,7 @@ import click
 VERBS: dict[str, tuple[str, str]] = {
     "check": ("tusk_runtime.cli.check", "Tell every problem of a file, without running it."),
     "graph": ("tusk_runtime.cli.graph", "Draw what a file consists of, and what leads to what."),
+    "explain": ("tusk_runtime.cli.explain", "Say what a code, key, type, function or operator means."),
     "new": ("tusk_runtime.cli.new", "Write a first .tsk file to begin with."),
     "send": ("tusk_runtime.cli.send", "Send the rows of a CSV or JSON-lines file as commands."),
     "show": ("tusk_runtime.cli.show", "Print a file as the runtime reads it."),

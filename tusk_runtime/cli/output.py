@@ -50,12 +50,13 @@ def print_json(value: Any) -> None:
 
 
 def show_diagnostics(diagnostics: Sequence[Diagnostic], format_: str, *, err: bool = True) -> None:
-    """Print problems; as text they go to standard error."""
+    """Print problems; as text they go to standard error, and the last line says who explains a code."""
     if format_ == "json":
         click.echo(render_json(diagnostics))
     elif diagnostics:
         color = sys.stderr.isatty() and "NO_COLOR" not in os.environ
-        click.echo(render(diagnostics, colour=color), err=err)
+        more = f"more about a code: tusk explain {diagnostics[0].code}"
+        click.echo(f"{render(diagnostics, colour=color)}{more}\n", err=err)
 
 
 def stop_invalid(error: InvalidConfiguration, format_: str = "text") -> NoReturn:

@@ -1,0 +1,165 @@
+"""An example of each section, and of each map with keys, by its path."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+PLACES: Mapping[str, str] = {
+    "types": """\
+[types]
+Money: "decimal(min=0, places=2)"
+Address: { street: "string(min=1)", city: "string", country: "enum(de, at, ch) = de" }
+""",
+    "event_categories": """\
+[event_categories]
+account_events: ["Opened", "Deposited"]
+""",
+    "events.*": """\
+[events.Renamed]
+description: "The account has another name."
+fields: { name: "string(max=80)", renamed_by: "uuid?" }
+category: "account_events"
+""",
+    "aggregates.*": """\
+[events]
+CardIssued: { fields: { holder: "string" } }
+CardBlocked: {}
+
+[aggregates.Card]
+description: "A bank card."
+id: "string"
+machine: "status"
+state: { status: "enum(new, active, blocked) = new", holder: "string?" }
+on:
+  CardIssued: { status: "active", holder: "{{ data.holder }}" }
+  CardBlocked: { status: "blocked" }
+""",
+    "commands.*": """\
+[commands.Refund]
+description: "Gives back what was taken by mistake."
+aggregate: "Account"
+id: "account_id"
+from: ["open", "closed"]
+creates: false
+fields: { account_id: "uuid", amount: "decimal(min=0.01, places=2)" }
+allow: "{{ 'clerk' in meta.roles }}"
+require: { check: "{{ command.amount <= 100 }}", message: "ask the bank" }
+emit: "Deposited"
+internal: false
+""",
+    "commands.*.require": """\
+[commands.Refund]
+aggregate: "Account"
+fields: { amount: "decimal(places=2)" }
+require:
+  - { check: "{{ command.amount > 0 }}", message: "it must be something" }
+  - { check: "{{ state.balance >= 0 }}", message: "{{ state.balance }} is the balance" }
+emit: "Deposited"
+""",
+    "commands.*.emit": """\
+[commands.DepositAll]
+aggregate: "Account"
+fields: { amounts: "list<decimal>" }
+emit:
+  - { event: "Deposited", for_each: "{{ command.amounts }}", as: "each", data: { amount: "{{ each }}" } }
+  - { event: "Closed", when: "{{ length(command.amounts) == 0 }}" }
+""",
+    "projections.*": """\
+[projections.by_owner]
+description: "How many accounts each owner has opened."
+key: "owner"
+columns: { owner: "string", opened: "integer = 0" }
+index: "opened"
+mode: "real_time"
+on: { Opened: { upsert: { owner: "{{ data.owner }}", opened: "{{ row.opened + 1 }}" } } }
+""",
+    "projections.*.on.*": """\
+[projections.moves]
+key: "id"
+columns: { id: "uuid", largest: "decimal = 0" }
+on:
+  Opened: { insert: {} }
+  Deposited: { update: { largest: "{{ data.amount }}" }, when: "{{ data.amount > row.largest }}" }
+  Closed: { delete: true }
+""",
+    "queries.*": """\
+[queries.rich]
+description: "The accounts with more than a bound."
+params: { bound: "decimal = 100", text: "string?" }
+from: "accounts"
+where: { balance: { gt: "{{ params.bound }}" } }
+search: { columns: "owner", text: "{{ params.text }}" }
+select: { owner: "{{ upper(row.owner) }}", balance: "{{ row.balance }}" }
+order_by: ["-balance", "owner"]
+limit: 20
+total: true
+allow: "{{ meta.user_id != null }}"
+""",
+    "queries.*.search": """\
+[queries.find]
+params: { text: "string?" }
+from: "accounts"
+search: { columns: ["owner"], text: "{{ params.text }}" }
+""",
+    "tests.*": """\
+[tests.what_is_deposited_is_there]
+given: [{ Opened: { owner: "ann" } }]
+when: [{ Deposit: { amount: 5 } }, { after: "1d" }, { Deposit: { amount: 7 } }]
+then: [{ Deposited: { amount: 5 } }, { Deposited: { amount: 7 } }]
+now: "2026-03-01T12:00:00Z"
+by: { user_id: "ann" }
+""",
+    "tests.*.then": """\
+[tests.a_deposit_is_seen]
+given: [{ Opened: { owner: "ann" } }]
+when: { Deposit: { amount: 5 } }
+then:
+  includes: [{ Deposited: { amount: 5 } }]
+  state: [{ Account: { balance: 5 } }]
+  rows: { accounts: [{ owner: "ann", balance: 5 }] }
+  query: { accounts: { rows: [{ balance: 5 }] } }
+
+[tests.nothing_into_a_closed_one]
+given: [{ Opened: { owner: "ann" } }, "Closed"]
+when: { Deposit: { amount: 5 } }
+then: { rejected: "is closed", events: [] }
+""",
+    "tests.*.then.query.*": """\
+[tests.the_query_answers]
+given: [{ Opened: { owner: "ann" } }]
+then: { query: { accounts: { params: {}, rows: [{ owner: "ann" }] } } }
+""",
+    "tests.*.by": """\
+[tests.a_clerk_deposits]
+given: [{ Opened: { owner: "ann" } }]
+when: { Deposit: { amount: 5 } }
+then: ["Deposited"]
+by: { user_id: "bob", roles: ["clerk"], tenant_id: "north" }
+""",
+    "runtime": """\
+[runtime]
+name: "bank"
+version: "1.4"
+source: "urn:example:bank"
+""",
+    "http": """\
+[http]
+listen: "127.0.0.1:8080"
+body_limit: "2MiB"
+""",
+    "event_store": """\
+[event_store]
+backend: "sqlite"
+streaming: "in_memory"
+caching: "none"
+""",
+    "store_config": """\
+[store_config]
+sqlite: { path: "bank.db" }
+""",
+    "store_config.sqlite": """\
+[store_config]
+sqlite: { path: "bank.db" }
+""",
+}
+"""By the path of `reference.places`, or the name of a section without keys of its own."""
