@@ -26,6 +26,7 @@ from tusk_runtime.types import (
     json_schema,
     record_of,
 )
+from tusk_runtime.types.schema import PII
 
 LINE = record_of("Line", sku=STRING, price=DECIMAL)
 ENUM = Type("enum", values=("a", "b"))
@@ -101,6 +102,7 @@ def test_json_schema() -> None:
         "additionalProperties": False,
         "required": ["sku", "price"],
     }
+    assert PII["x-pii"] is True
     assert json_schema(Type("record", record=record)) == {
         "type": "object",
         "title": "PlaceOrder",
@@ -113,7 +115,7 @@ def test_json_schema() -> None:
             "lines": {"type": "array", "items": line, "uniqueItems": True, "minItems": 1},
             "extra": {"type": "object", "additionalProperties": {"type": "number"}, "default": {}},
             "day": {"type": "string", "format": "date", "default": "2026-01-01"},
-            "who": {"type": ["string", "null"], "format": "email", "x-pii": True},
+            "who": {"type": ["string", "null"], "format": "email", **PII},
             "any": {},
         },
         "additionalProperties": False,

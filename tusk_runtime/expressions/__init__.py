@@ -3,6 +3,7 @@
 from tusk_runtime.expressions.compile import compile_condition, compile_value
 from tusk_runtime.expressions.expression import Expression, fuse
 from tusk_runtime.expressions.failures import ExpressionFailed, explain
+from tusk_runtime.expressions.fitting import COMPARED, Place
 from tusk_runtime.expressions.registry import FUNCTIONS, Function
 from tusk_runtime.expressions.scope import (
     AGGREGATE,
@@ -19,6 +20,7 @@ from tusk_runtime.expressions.scope import (
 
 __all__ = [
     "AGGREGATE",
+    "COMPARED",
     "EVENT",
     "FUNCTIONS",
     "IDENTITY",
@@ -29,6 +31,7 @@ __all__ = [
     "Expression",
     "ExpressionFailed",
     "Function",
+    "Place",
     "Scope",
     "aggregate_type",
     "compile_condition",

@@ -13,16 +13,16 @@ from tusk_runtime.expressions.code import Code
 from tusk_runtime.expressions.narrowing import path_of
 from tusk_runtime.expressions.registry import FUNCTIONS
 from tusk_runtime.language.diagnostics import did_you_mean, nearest
-from tusk_runtime.types import INTEGER, JSON, STRING, TEXTS, Record, Type, holds_pii
+from tusk_runtime.types import INTEGER, JSON, STRING, TEXTS, Record, Type, marked_as
 
 
 @visitor(s.Member)
 def _member(c: Checker, syntax: s.Member, expected: Type | None) -> Code:
-    before = set(c.shared.reads), c.shared.personal
+    before = set(c.shared.reads)
     return _member_of(c, syntax, c.visit(syntax.target), before)
 
 
-def _member_of(c: Checker, syntax: s.Member, target: Code, before: tuple[set[tuple[str, ...]], bool]) -> Code:
+def _member_of(c: Checker, syntax: s.Member, target: Code, before: set[tuple[str, ...]]) -> Code:
     """A member of a checked target. `before` is what was read before the target was looked at."""
     if not target.known:
         return c.unknown(syntax)
@@ -30,8 +30,7 @@ def _member_of(c: Checker, syntax: s.Member, target: Code, before: tuple[set[tup
     if path is not None and path[0] not in c.loops:
         # Only the whole path is read, not what stands on its way.
         names = tuple(takewhile(lambda part: isinstance(part, str), path))
-        c.shared.reads = before[0] | {names}  # type: ignore[arg-type]
-        c.shared.personal = before[1]
+        c.shared.reads = before | {names}  # type: ignore[arg-type]
     if target.type.optional and target.type.kind != "json" and not syntax.optional:
         text = c.text_of(syntax.target)
         return c.error(
@@ -43,8 +42,6 @@ def _member_of(c: Checker, syntax: s.Member, target: Code, before: tuple[set[tup
     code = _field(c, syntax, target)
     if path is not None and path in c.facts and code.known:
         code.type = code.type.required()
-    if not c.masking and holds_pii(code.type):
-        c.shared.personal = True
     return code
 
 
@@ -68,11 +65,12 @@ def _field(c: Checker, syntax: s.Member, target: Code) -> Code:
             c.operation(operations.key, target.node, ast.Constant(key)), type_.entry, syntax, missing=True
         )
     if type_.kind == "json":
+        json = marked_as(JSON, type_)
         if syntax.optional:
             node = c.operation(operations.optional_json_member, target.node, ast.Constant(key))
-            return Code(node, JSON.or_null(), syntax, missing=target.missing)
+            return Code(node, json.or_null(), syntax, missing=target.missing)
         node = c.operation(operations.json_member, target.node, ast.Constant(key))
-        return Code(node, JSON, syntax, missing=True)
+        return Code(node, json, syntax, missing=True)
     text = c.text_of(syntax.target)
     if type_.kind == "list":
         hint = f"take one, `first({text})?.{key}`, or all, `[x.{key} for x in {text}]`"
@@ -118,7 +116,7 @@ def _method(c: Checker, syntax: s.Method, expected: Type | None) -> Code:
 
 @visitor(s.Index)
 def _index(c: Checker, syntax: s.Index, expected: Type | None) -> Code:
-    before = set(c.shared.reads), c.shared.personal
+    before = set(c.shared.reads)
     target = c.visit(syntax.target)
     type_ = target.type
     if type_.record is not None and isinstance(syntax.key, s.Literal) and isinstance(syntax.key.value, str):
@@ -147,7 +145,7 @@ def _index(c: Checker, syntax: s.Index, expected: Type | None) -> Code:
     text = c.text_of(syntax.target)
     if type_.kind == "json":
         node = c.operation(operations.json_member, target.node, key.node)
-        result = Code(node, JSON, syntax, missing=True)
+        result = Code(node, marked_as(JSON, type_), syntax, missing=True)
     elif type_.kind == "map":
         if key.type.kind == "json":
             key = c.convert(key, STRING)
@@ -161,7 +159,7 @@ def _index(c: Checker, syntax: s.Index, expected: Type | None) -> Code:
             return c.error(
                 codes.TYPE, syntax.key, f"the index of a {_plain(type_)} is an integer, not {key.type}"
             )
-        item = type_.item or STRING
+        item = type_.item or marked_as(STRING, type_)
         result = Code(c.operation(operations.at, target.node, key.node), item, syntax, missing=True)
     elif type_.record is not None:
         return c.error(
@@ -207,5 +205,6 @@ def _slice(c: Checker, syntax: s.Slice, expected: Type | None) -> Code:
         if code.type.kind != "integer":
             return c.error(codes.TYPE, bound, f"an index is an integer, not {code.type}")
         bounds.append(code.node)
-    type_ = Type("list", item=target.type.item) if target.type.kind == "list" else STRING
+    plain = Type("list", item=target.type.item) if target.type.kind == "list" else STRING
+    type_ = marked_as(plain, target.type)
     return Code(c.budgeted(operations.part, target.node, *bounds), type_, syntax, missing=target.missing)

@@ -23,6 +23,9 @@ from tusk_runtime.types import (
     STRING,
     TEXTS,
     Type,
+    holds_pii,
+    marked_as,
+    personal,
 )
 from tusk_runtime.types.values import EXACT, parse_duration
 
@@ -65,7 +68,7 @@ def _chain(c: Checker, syntax: s.Chain, expected: Type | None) -> Code:
                 right_syntax, _beside(left.type, op, expected, right_syntax) if left.known else hint
             )
         left = binary(c, op, left, right, step)
-        left.node.site = c.site_of(step)  # type: ignore[attr-defined]
+        left.node.site = c.site_of(step, left.type)  # type: ignore[attr-defined]
         left_syntax = step
         if not left.known:
             return c.unknown(syntax)
@@ -115,6 +118,8 @@ def binary(c: Checker, op: str, left: Code, right: Code, syntax: s.Syntax) -> Co
         result = code
     else:
         return _mismatch(c, op, left, right, syntax)
+    if result.type.kind != "list" and (holds_pii(left.type) or holds_pii(right.type)):
+        result.type = personal(result.type)
     result.missing = missing
     return result
 
@@ -295,5 +300,5 @@ def _sign(c: Checker, syntax: s.Sign, expected: Type | None) -> Code:
             missing=code.missing,
         )
     open_ = code.type.kind == "integer" or code.open
-    plain = Type(code.type.kind)
+    plain = marked_as(Type(code.type.kind), code.type)
     return Code(ast.UnaryOp(ast.USub(), code.node), plain, syntax, open=open_, missing=code.missing)

@@ -14,7 +14,7 @@ from tusk_runtime.expressions.collections import comprehension
 from tusk_runtime.expressions.registry import FUNCTIONS
 from tusk_runtime.expressions.signatures import Parameter, Signature, accepts, shown
 from tusk_runtime.language.diagnostics import did_you_mean
-from tusk_runtime.types import TEXTS, Type
+from tusk_runtime.types import TEXTS, Type, personal
 
 _SPELLINGS: dict[str, str] = {
     "int": "here it is `integer(x)`", "float": "here it is `number(x)`, or exact `decimal(x)`",
@@ -98,8 +98,12 @@ def _call(c: Checker, syntax: s.Call, expected: Type | None) -> Code:
         message = f"`{syntax.name}` takes {_times(low, high)}, not {count}"
         return c.error(codes.ARGUMENTS, syntax, message, f"it is `{function.text}`")
     if function.build is not None:
-        return function.build(c, syntax, expected)
-    return plain_call(c, syntax, function.signatures, function.call, budget=function.budget)
+        code = function.build(c, syntax, expected)
+    else:
+        code = plain_call(c, syntax, function.signatures, function.call, budget=function.budget)
+    if function.carries == "all" and c.carried:
+        code.type = personal(code.type)
+    return code
 
 
 def _times(low: int, high: int | None) -> str:
@@ -188,7 +192,7 @@ def wrong_argument(c: Checker, code: Code, wanted: str, call: s.Call) -> Code:
 def visit_argument(c: Checker, node: s.Syntax, hint: Type | None, lazy: bool = False) -> Code:
     """An argument; a comprehension need not be kept as a list, the function consumes it."""
     if isinstance(node, s.Comprehension):
-        return comprehension(c, node, hint, lazy)
+        return c.apart(comprehension, node, hint, lazy)
     return c.visit(node, hint)
 
 

@@ -9,14 +9,14 @@ from typing import Any
 
 from tusk_runtime.expressions import codes, literals, operations
 from tusk_runtime.expressions import syntax as s
-from tusk_runtime.expressions.code import UNKNOWN, Code, Site
+from tusk_runtime.expressions.code import Code, Site
 from tusk_runtime.expressions.failures import BUDGET
 from tusk_runtime.expressions.narrowing import Fact
 from tusk_runtime.expressions.scope import Scope
 from tusk_runtime.language.diagnostics import Code as ProblemCode
 from tusk_runtime.language.diagnostics import Problems
 from tusk_runtime.language.document import ScalarNode
-from tusk_runtime.types import BOOLEAN, Type, assignable
+from tusk_runtime.types import BOOLEAN, UNKNOWN, Type, assignable, holds_pii, marked_as
 from tusk_runtime.types.generate import name
 
 _COUNTER = count()
@@ -45,7 +45,7 @@ def visitor(kind: type[s.Syntax]) -> Callable[[Visitor], Visitor]:
 
 class Checker:
     """Checks one text of the file. `globals`, `reads` and the flags may be shared by all texts of one
-    value.
+    value. `carried`: a part of the node that is being checked is personal data.
     """
 
     def __init__(self, node: ScalarNode, scope: Scope, problems: Problems, shared: Shared) -> None:
@@ -55,18 +55,27 @@ class Checker:
         self.globals = shared.globals
         self.loops: dict[str, Type] = {}
         self.facts: frozenset[Fact] = frozenset()
-        self.masking = 0
+        self.carried = False
         self._problems = problems
 
     def visit(self, syntax: s.Syntax, expected: Type | None = None) -> Code:
         """Check a node. `expected` is the type that a literal takes; anything else may differ from it."""
-        code = VISITORS[type(syntax)](self, syntax, expected)
-        code.node.site = self.site_of(syntax)  # type: ignore[attr-defined]
+        code = self.apart(VISITORS[type(syntax)], syntax, expected)
+        code.node.site = self.site_of(syntax, code.type)  # type: ignore[attr-defined]
         return code
 
-    def site_of(self, syntax: s.Syntax) -> Site:
-        """The place of a node in the file, for the code made from it."""
-        return Site(self.node, syntax.start, syntax.end)
+    def apart(self, check: Callable[..., Code], *arguments: Any) -> Code:
+        """Check a part by itself, so that `carried` tells those around it whether its value is personal, and
+        not whether something inside of it is, such as the record that a field is taken from.
+        """
+        outer, self.carried = self.carried, False
+        code = check(self, *arguments)
+        self.carried = outer or holds_pii(code.type)
+        return code
+
+    def site_of(self, syntax: s.Syntax, type_: Type) -> Site:
+        """The place of a node in the file, for the code made from it, whose values are of a type."""
+        return Site(self.node, syntax.start, syntax.end, holds_pii(type_))
 
     # Problems
 
@@ -132,9 +141,12 @@ class Checker:
         return self.wrap(code, self.operation(check, code.node), code.type)
 
     def convert(self, code: Code, target: Type) -> Code:
-        """The code as a value of a type that it is assignable to, constraints of the type aside."""
+        """The code as a value of a type that it is assignable to, constraints of the type aside; what is
+        personal stays so.
+        """
         code = self.close(code)
         source = code.type
+        target = marked_as(target, source)
         if source is UNKNOWN or source.kind == "null" or code.literal is None:
             return code
         kinds = source.kind, target.kind
@@ -196,6 +208,8 @@ class Checker:
                 target = plain.or_null() if optional else plain
                 if plain.kind == "decimal" and len({code.type.places for code in known}) > 1:
                     target = Type("decimal", optional=optional)
+                for code in known:
+                    target = marked_as(target, code.type)
                 return target, [self.convert(code, target) for code in parts]
         first, other = (
             known[0],
@@ -266,5 +280,4 @@ class Shared:
         self.reads: set[tuple[str, ...]] = set()
         self.budgeted = False
         self.constant = True
-        self.personal = False
         self.identity = False

@@ -10,20 +10,23 @@ from typing import Any, NamedTuple
 
 from tusk_runtime.expressions.syntax import Syntax
 from tusk_runtime.language.document import ScalarNode
-from tusk_runtime.types.kinds import ABSENT, Type
-
-UNKNOWN = Type("json", optional=True)
-"""The type of a part whose problem has been noted; whatever stands around it says nothing more. Compared by
-`is`.
-"""
+from tusk_runtime.types.kinds import ABSENT, UNKNOWN, Type
 
 
 class Site(NamedTuple):
-    """Where the code of a Python node comes from: a text of the file and a part of it."""
+    """Where the code of a Python node comes from: a text of the file and a part of it.
+
+    `personal`: its value holds personal data, which no report of a failure shows.
+    """
 
     node: ScalarNode
     start: int
     end: int
+    personal: bool = False
+
+    def is_at(self, other: Site) -> bool:
+        """Whether both are the same part of the same text."""
+        return self[:3] == other[:3]
 
 
 @dataclass(slots=True)

@@ -104,6 +104,12 @@ AMBIGUOUS = define(
 PATTERN = define(
     "TSK417", "bad pattern or format", "A regular expression, time format, unit or time zone that is none."
 )
+PERSONAL = define(
+    "TSK418",
+    "personal data where it is not marked",
+    "What is marked `pii`, and what is made of it, goes only into fields and columns that are marked "
+    "`pii`, too. A comparison, `length(x)` and `mask(x)` give nothing personal.",
+)
 NOT_YET = define(
     "TSK449",
     "not available yet",

@@ -7,13 +7,13 @@ import ast
 from tusk_runtime.expressions import codes, operations
 from tusk_runtime.expressions import syntax as s
 from tusk_runtime.expressions.checker import Checker, visitor
-from tusk_runtime.expressions.code import UNKNOWN, Code
+from tusk_runtime.expressions.code import Code
 from tusk_runtime.expressions.failures import BUDGET
 from tusk_runtime.expressions.limits import MAX_LOOPS
 from tusk_runtime.expressions.narrowing import facts
 from tusk_runtime.expressions.scope import RESERVED
 from tusk_runtime.language.diagnostics import did_you_mean
-from tusk_runtime.types import JSON, Field, Record, Type, assignable
+from tusk_runtime.types import JSON, UNKNOWN, Field, Record, Type, assignable, marked_as
 from tusk_runtime.types.generate import name
 
 
@@ -43,13 +43,19 @@ def element_type(
     """The type of entries that are written one by one: what is expected if all fit, else what they have in
     common.
     """
-    if hint is not None and hint.kind == "json":
-        return JSON, [c.convert(item, JSON) for item in items]
-    if hint is not None and all(assignable(item.type, hint) for item in items):
-        return _plain(hint), [c.convert(item, _plain(hint)) for item in items]
+    if hint is not None and (hint.kind == "json" or all(assignable(item.type, hint) for item in items)):
+        return _as_plain(c, items, hint)
     if not items:
         return hint or JSON, items
     return c.common(items, syntax, "the entries of a list")
+
+
+def _as_plain(c: Checker, items: list[Code], wanted: Type) -> tuple[Type, list[Code]]:
+    """The values as a type that all of them fit, without its constraints, as personal as the values are."""
+    type_ = JSON if wanted.kind == "json" else _plain(wanted)
+    for item in items:
+        type_ = marked_as(type_, item.type)
+    return type_, [c.convert(item, type_) for item in items]
 
 
 def _plain(type_: Type) -> Type:
@@ -89,9 +95,9 @@ def _map(c: Checker, syntax: s.MapOf, expected: Type | None) -> Code:
     if expected is not None and expected.kind in ("map", "json"):
         item = expected.item or JSON
         if all(assignable(value.type, item) for value in values.values()):
-            values = {key: c.convert(value, _plain(item)) for key, value in values.items()}
-            type_ = Type("map", item=_plain(item)) if expected.kind == "map" else JSON
-            return Code(_dict(values), type_, syntax, missing=missing)
+            entry, converted = _as_plain(c, list(values.values()), item)
+            type_ = Type("map", item=entry) if expected.kind == "map" else marked_as(JSON, entry)
+            return Code(_dict(dict(zip(values, converted, strict=True))), type_, syntax, missing=missing)
     fields = {key: Field(key, value.type) for key, value in values.items()}
     record = Record(wanted.name if wanted else "this map", fields)
     return Code(_dict(values), Type("record", record=record), syntax, missing=missing)
@@ -156,7 +162,7 @@ def comprehension(c: Checker, syntax: s.Comprehension, expected: Type | None, la
     result = Code(
         node, Type("list", item=type_), syntax, rounded=element.rounded, missing=missing or element.missing
     )
-    node.site = c.site_of(syntax)  # type: ignore[attr-defined]
+    node.site = c.site_of(syntax, element.type)  # type: ignore[attr-defined]
     return result
 
 

@@ -33,7 +33,7 @@ def _compare(c: Checker, syntax: s.Compare, expected: Type | None) -> Code:
     for op, right in syntax.rest:
         step = s.Compare(left.start, right.end, syntax.depth, syntax.size, left, [(op, right)])
         result = _one(c, op, left, right, step)
-        result.node.site = c.site_of(step)  # type: ignore[attr-defined]
+        result.node.site = c.site_of(step, BOOLEAN)  # type: ignore[attr-defined]
         results.append(result)
         left = right
     if not all(code.known for code in results):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 from typing import Any
 
 from tusk_runtime.expressions import (  # noqa: F401 - the families of nodes register themselves
@@ -22,15 +23,15 @@ from tusk_runtime.expressions.checker import Checker, Shared, unique
 from tusk_runtime.expressions.code import Code, Site, Value, constant
 from tusk_runtime.expressions.expression import Expression
 from tusk_runtime.expressions.failures import BUDGET
-from tusk_runtime.expressions.fitting import fit
+from tusk_runtime.expressions.fitting import NO_PLACE, Place, fit, may_go
 from tusk_runtime.expressions.limits import MAX_DEPTH, Budget
 from tusk_runtime.expressions.parse import parse
+from tusk_runtime.expressions.parts import constrained, default_node, display_of, place_of
 from tusk_runtime.expressions.scope import Scope
 from tusk_runtime.expressions.templates import Braces, Wrong, split
 from tusk_runtime.language.diagnostics import Problems, did_you_mean
 from tusk_runtime.language.document import ListNode, MapNode, Node, ScalarNode
 from tusk_runtime.types import (
-    ABSENT,
     BOOLEAN,
     DECIMAL,
     INTEGER,
@@ -41,24 +42,28 @@ from tusk_runtime.types import (
     Record,
     Type,
     assignable,
+    marked_as,
 )
-from tusk_runtime.types.constraints import violation
 from tusk_runtime.types.kinds import TEXTS
 from tusk_runtime.types.reading import Reader, plain_json
 
 
 def compile_value(
-    node: Node, scope: Scope, problems: Problems, expected: Type | None = None
+    node: Node,
+    scope: Scope,
+    problems: Problems,
+    expected: Type | None = None,
+    place: Place = NO_PLACE,
 ) -> Expression | None:
     """The expression of a value of the file, or None with problems noted.
 
     A text that is one `{{ }}` gives the native value, mixed text gives text, the rest are literals; lists
     and maps are made of their parts. With `expected` the result is checked against that type, widened to it,
-    and at run time taken through its constraints.
+    and at run time taken through its constraints. `place` says in words where the value goes.
     """
     before = len(problems)
     compiler = _Compiler(scope, problems)
-    return compiler.finish(compiler.value(node, expected, 0), node, before)
+    return compiler.finish(compiler.value(node, expected, place, 0), node, before)
 
 
 def compile_condition(node: Node, scope: Scope, problems: Problems) -> Expression | None:
@@ -99,7 +104,6 @@ class _Compiler:
             globals=self.shared.globals,
             reads=frozenset(self.shared.reads),
             constant=self.shared.constant,
-            personal=self.shared.personal,
         )
 
     def condition(self, node: Node) -> Value | None:
@@ -143,7 +147,7 @@ class _Compiler:
         code = checker.condition(syntax)
         return Value(code.node, BOOLEAN) if code.known else None
 
-    def value(self, node: Node, expected: Type | None, depth: int) -> Value | None:
+    def value(self, node: Node, expected: Type | None, place: Place, depth: int) -> Value | None:
         """A value of any shape."""
         if depth > MAX_DEPTH:
             self.problems.error(
@@ -154,20 +158,20 @@ class _Compiler:
             )
             return None
         if isinstance(node, ListNode):
-            return self._list(node, expected, depth)
+            return self._list(node, expected, place, depth)
         if isinstance(node, MapNode):
-            return self._map(node, expected, depth)
-        return self._scalar(node, expected)
+            return self._map(node, expected, place, depth)
+        return self._scalar(node, expected, place)
 
     # Scalars
 
-    def _scalar(self, node: ScalarNode, expected: Type | None) -> Value | None:
+    def _scalar(self, node: ScalarNode, expected: Type | None, place: Place) -> Value | None:
         if isinstance(node.value, str) and "{" in node.value:
             parts = self._split(node)
             if parts is None:
                 return None
             if any(isinstance(part, Braces) for part in parts):
-                return self._template(node, parts, expected)
+                return self._template(node, parts, expected, place)
         return self._literal(node, expected)
 
     def _literal(self, node: ScalarNode, expected: Type | None) -> Value | None:
@@ -186,7 +190,8 @@ class _Compiler:
             value = plain_json(value)
         else:
             reader = Reader()
-            value = reader.read(type_, value)
+            # A literal is nobody's data: what is wrong with it is told as it is.
+            value = reader.read(replace(type_, pii=False) if type_.pii else type_, value)
             if reader.issues:
                 issue = reader.issues[0]
                 hint = issue.help
@@ -204,9 +209,11 @@ class _Compiler:
         root = text.strip().partition(".")[0]
         return root in self.scope.names and root.isidentifier()
 
-    def _template(self, node: ScalarNode, parts: list[str | Braces], expected: Type | None) -> Value | None:
+    def _template(
+        self, node: ScalarNode, parts: list[str | Braces], expected: Type | None, place: Place
+    ) -> Value | None:
         if len(parts) > 1:
-            return self._mixed(node, parts, expected)
+            return self._mixed(node, parts, expected, place)
         part = parts[0]
         syntax = self._parse(node, part) if isinstance(part, Braces) else None
         if syntax is None:
@@ -215,11 +222,14 @@ class _Compiler:
         code = checker.close(checker.visit(syntax, expected))
         if not code.known:
             return None
-        return Value(code.node, code.type) if expected is None else fit(checker, code, expected)
+        return Value(code.node, code.type) if expected is None else fit(checker, code, expected, place)
 
-    def _mixed(self, node: ScalarNode, parts: list[str | Braces], expected: Type | None) -> Value | None:
+    def _mixed(
+        self, node: ScalarNode, parts: list[str | Braces], expected: Type | None, place: Place
+    ) -> Value | None:
         checker = Checker(node, self.scope, self.problems, self.shared)
         texts: list[ast.expr] = []
+        type_ = STRING
         right = True
         for part in parts:
             if isinstance(part, str):
@@ -245,57 +255,63 @@ class _Compiler:
                 )
                 right = False
                 continue
-            text.site = checker.site_of(syntax)  # type: ignore[attr-defined]
+            if expected is not None and not may_go(checker, code, expected, place):
+                right = False
+            text.site = checker.site_of(syntax, code.type)  # type: ignore[attr-defined]
             texts.append(text)
+            type_ = marked_as(type_, code.type)
         if not right:
             return None
         whole = s.Literal(0, len(str(node.value)), 1, 1, None)
         joined = checker.budgeted(operations.mixed, *texts)
-        joined.site = checker.site_of(whole)  # type: ignore[attr-defined]
-        type_ = STRING
+        joined.site = checker.site_of(whole, type_)  # type: ignore[attr-defined]
         if expected is not None and expected.kind in TEXTS and expected.kind != "string":
             # Text that is put together may well be an address or an id: that is seen when it is there.
-            result = Code(joined, STRING, whole)
+            result = Code(joined, type_, whole)
             reader = operations.json_reader(expected.required())
             read = checker.operation(reader, joined, title=unique(f"read {expected}"))
             return Value(checker.wrap(result, read, expected.required()).node, expected.required())
         return (
-            fit(checker, Code(joined, type_, whole), expected)
+            fit(checker, Code(joined, type_, whole), expected, place)
             if expected is not None
             else Value(joined, type_)
         )
 
     # Lists and maps
 
-    def _list(self, node: ListNode, expected: Type | None, depth: int) -> Value | None:
+    def _list(self, node: ListNode, expected: Type | None, place: Place, depth: int) -> Value | None:
         item_type = self._inside(node, expected, "list")
         if item_type is False:
             return None
         hint = item_type if isinstance(item_type, Type) else None
-        items = [self.value(item, hint, depth + 1) for item in node.items]
+        items = [self.value(item, hint, place, depth + 1) for item in node.items]
         found = [item for item in items if item is not None]
         if len(found) < len(items):
             return None
         display = ast.List([item.node for item in found], ast.Load())
         if expected is not None and expected.kind == "list":
-            return self._constrained(node, display, expected)
+            return constrained(display, expected, self.shared.globals)
         type_ = hint or self._common(found)
-        return Value(display, JSON if expected is not None else Type("list", item=type_))
+        return Value(display, expected or Type("list", item=type_))
 
     def _common(self, items: list[Value]) -> Type:
         types = [item.type for item in items]
+        common = JSON
         for candidate in types:
             plain = candidate.or_null() if any(t.optional for t in types) else candidate
             if all(t.kind == plain.kind and assignable(t, plain) for t in types):
-                return plain
-        return JSON
+                common = plain
+                break
+        for type_ in types:
+            common = marked_as(common, type_)
+        return common
 
     def _inside(self, node: Node, expected: Type | None, kind: str) -> Type | bool | None:
         """The type of what is inside a list or map, None for any, False with a problem noted."""
         if expected is None:
             return None
         if expected.kind == "json":
-            return JSON
+            return marked_as(JSON, expected)
         if expected.kind == kind:
             return expected.item
         what = "a list" if kind == "list" else "a map"
@@ -305,26 +321,28 @@ class _Compiler:
         self.problems.error(codes.RESULT, node.span, f"{what} where {expected} is needed", help=hint)
         return False
 
-    def _map(self, node: MapNode, expected: Type | None, depth: int) -> Value | None:
+    def _map(self, node: MapNode, expected: Type | None, place: Place, depth: int) -> Value | None:
         if expected is not None and expected.record is not None:
-            return self._record(node, expected, expected.record, depth)
+            return self._record(node, expected, expected.record, place, depth)
         item_type = self._inside(node, expected, "map")
         if item_type is False:
             return None
         hint = item_type if isinstance(item_type, Type) else None
-        values = {entry.key: self.value(entry.node, hint, depth + 1) for entry in node}
+        values = {entry.key: self.value(entry.node, hint, place, depth + 1) for entry in node}
         found = {key: value for key, value in values.items() if value is not None}
         if len(found) < len(values):
             return None
-        display = _display({key: value.node for key, value in found.items()})
+        display = display_of({key: value.node for key, value in found.items()})
         if expected is not None and expected.kind == "map":
-            return self._constrained(node, display, expected)
+            return constrained(display, expected, self.shared.globals)
         if expected is not None:
-            return Value(display, JSON)
+            return Value(display, expected)
         fields = {key: Field(key, value.type) for key, value in found.items()}
         return Value(display, Type("record", record=Record("this map", fields)))
 
-    def _record(self, node: MapNode, expected: Type, record: Record, depth: int) -> Value | None:
+    def _record(
+        self, node: MapNode, expected: Type, record: Record, place: Place, depth: int
+    ) -> Value | None:
         nodes: dict[str, ast.expr] = {}
         right = True
         for entry in node:
@@ -335,7 +353,8 @@ class _Compiler:
                 self.problems.error(codes.UNKNOWN_FIELD, entry.key_span, message, help=hint)
                 right = False
                 continue
-            value = self.value(entry.node, field.type, depth + 1)
+            inside = place if place.open else place_of(record, field)
+            value = self.value(entry.node, field.type, inside, depth + 1)
             if value is None:
                 right = False
             else:
@@ -354,36 +373,10 @@ class _Compiler:
             return None
         # In the order of the type, every field set.
         whole = {
-            name: nodes.get(name) or self._default(field.default) for name, field in record.fields.items()
+            name: nodes.get(name) or default_node(field.default, self.shared.globals)
+            for name, field in record.fields.items()
         }
-        return Value(_display(whole), expected.required())
-
-    def _default(self, value: Any) -> ast.expr:
-        if value is ABSENT:
-            return ast.Constant(None)
-        if isinstance(value, list):
-            return ast.List([self._default(member) for member in value], ast.Load())
-        if isinstance(value, dict):
-            return _display({key: self._default(member) for key, member in value.items()})
-        return constant(value, self.shared.globals)
-
-    def _constrained(self, node: ListNode | MapNode, display: ast.expr, expected: Type) -> Value:
-        """A list or map whose parts are right, taken through the constraints of the whole."""
-        if expected.min is None and expected.max is None and not expected.unique:
-            return Value(display, expected.required())
-        whole = Type(
-            expected.kind, min=expected.min, max=expected.max, unique=expected.unique, item=expected.item
-        )
-
-        def check(value: Any) -> Any:
-            if problem := violation(whole, value):
-                raise ValueError(problem)
-            return value
-
-        title = unique("constraints")
-        self.shared.globals[title] = operations.checked(check)
-        call = ast.Call(ast.Name(title, ast.Load()), [display], [])
-        return Value(call, expected.required())
+        return Value(display_of(whole), expected.required())
 
     # Syntax
 
@@ -403,7 +396,3 @@ class _Compiler:
 
     def _note(self, node: ScalarNode, wrong: Wrong) -> None:
         self.problems.error(wrong.code, node.at(wrong.start, wrong.end), wrong.message, help=wrong.help)
-
-
-def _display(nodes: dict[str, ast.expr]) -> ast.expr:
-    return ast.Dict([ast.Constant(key) for key in nodes], list(nodes.values()))

@@ -10,7 +10,7 @@ from typing import Any
 from tusk_runtime.expressions.failures import SITES, explain, locate
 from tusk_runtime.expressions.scope import IDENTITY
 from tusk_runtime.language.source import Span
-from tusk_runtime.types import Type
+from tusk_runtime.types import Type, holds_pii
 from tusk_runtime.types.generate import build_function
 
 Path = tuple[str, ...]
@@ -22,7 +22,7 @@ class Expression:
 
     Called with the values of its scope's names in their order and with `identity`, the 16 bytes of the id
     of the command or event, it gives the value or raises ExpressionFailed. Python compiles it on the first
-    call. `reads` are the paths that it reads. `personal` tells that its value may hold `pii` in clear.
+    call. `reads` are the paths that it reads.
 
     To fuse many into one function, use `body` (its free names are those of the scope, `identity`, and the
     keys of `globals`) and `fuse`.
@@ -35,8 +35,12 @@ class Expression:
     globals: Mapping[str, Any]
     reads: frozenset[Path]
     constant: bool
-    personal: bool = False
     _function: Callable[..., Any] | None = field(default=None, repr=False)
+
+    @property
+    def personal(self) -> bool:
+        """Whether its value holds personal data."""
+        return holds_pii(self.type)
 
     @property
     def function(self) -> Callable[..., Any]:

@@ -14,6 +14,7 @@ from tusk_runtime.expressions.code import Site
 from tusk_runtime.expressions.limits import Budget, Failure
 from tusk_runtime.expressions.operations import ZERO_DIVISION
 from tusk_runtime.language.source import Span
+from tusk_runtime.types import MASK
 from tusk_runtime.types.generate import build_function
 from tusk_runtime.types.values import show
 
@@ -31,7 +32,8 @@ class ExpressionFailed(TuskError):
     """An expression has no value for these inputs.
 
     `span` is the part that failed (None if that cannot be told), `values` are the parts of it with what
-    they were: pairs of their text and their value as text, both bounded in length.
+    they were: pairs of their text and their value as text, both bounded in length. Personal data is masked in
+    all of it.
     """
 
     def __init__(
@@ -50,19 +52,20 @@ def explain(error: BaseException) -> ExpressionFailed:
     """
     if isinstance(error, ExpressionFailed):
         return error
-    message = _message(error)
     place = _failing_node(error.__traceback__)
     if place is None:
-        return ExpressionFailed(message)
+        # Nobody knows what it was about: perhaps a person.
+        return ExpressionFailed(_message(error, masked=True))
     node, frame = place
+    message = _message(error, masked=_is_personal(node))
     site: Site = node.site  # type: ignore[attr-defined]
     return ExpressionFailed(message, site.node.at(site.start, site.end), _values(node, frame))
 
 
-def _message(error: BaseException) -> str:
+def _message(error: BaseException, masked: bool) -> str:
     match error:
         case Failure():
-            return str(error)
+            return error.masked if masked else str(error)
         case ZeroDivisionError():
             return ZERO_DIVISION
         case DecimalException():
@@ -73,13 +76,32 @@ def _message(error: BaseException) -> str:
             return "a value nests too deep"
         case MemoryError():
             return "there is not enough memory"
+        case KeyError() if masked:
+            return "a field is not there"
         case KeyError():
             return f"there is no {show(error.args[0], 40) if error.args else 'such field'}"
         case TypeError() | AttributeError():
             return "a value is null or of another type than declared"
+        case TuskError():
+            return str(error)
         case ValueError():
-            return f"a value is out of range ({error})"
-    return f"{type(error).__name__}: {error}"[:200]
+            return "a value is out of range" + ("" if masked else f" ({error})")
+    return type(error).__name__ if masked else f"{type(error).__name__}: {error}"[:200]
+
+
+def _is_personal(node: ast.expr) -> bool:
+    """Whether the value of a part of an expression, or one that it is made of, is personal data."""
+    site: Site = node.site  # type: ignore[attr-defined]
+    stack: list[ast.AST] = [node]
+    while stack:
+        part = stack.pop()
+        own: Site | None = getattr(part, "site", None)
+        if own is not None and own.personal:
+            return True
+        # A field is not made of the record that it stands in.
+        if (own is None or own.is_at(site)) and not isinstance(part, ast.Subscript):
+            stack.extend(ast.iter_child_nodes(part))
+    return False
 
 
 def _failing_node(trace: TracebackType | None) -> tuple[ast.expr, FrameType] | None:
@@ -117,7 +139,7 @@ def _values(node: ast.expr, frame: FrameType) -> list[tuple[str, str]]:
         text = str(site.node.value)[site.start : site.end].strip()
         if text in values or len(values) == 6 or len(text) > 200:
             continue
-        value = _again(operand, frame)
+        value = MASK if site.personal else _again(operand, frame)
         if value is not None:
             values[text] = value
     return list(values.items())
@@ -133,7 +155,7 @@ def _operands(node: ast.expr) -> list[ast.expr]:
         own = getattr(child, "site", None)
         if isinstance(child, ast.Lambda | ast.ListComp | ast.GeneratorExp | ast.Constant):
             continue
-        if own is not None and own != site and isinstance(child, ast.expr):
+        if own is not None and not own.is_at(site) and isinstance(child, ast.expr):
             if not (isinstance(child, ast.Name) and " " in child.id):
                 found.append(child)
         else:

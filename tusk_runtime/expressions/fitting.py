@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import NamedTuple
+
 from tusk_runtime.expressions import codes, operations
 from tusk_runtime.expressions.checker import Checker, unique
 from tusk_runtime.expressions.code import Code, Value, constant
 from tusk_runtime.expressions.literals import fits
 from tusk_runtime.language.diagnostics import did_you_mean
-from tusk_runtime.types import ABSENT, Record, Type, assignable, conformer
+from tusk_runtime.types import ABSENT, Record, Type, assignable, conformer, exposed
 from tusk_runtime.types.kinds import TEXTS
 from tusk_runtime.types.reading import Reader
 from tusk_runtime.types.relations import same_form
 
 
-def fit(c: Checker, code: Code, expected: Type) -> Value | None:
+class Place(NamedTuple):
+    """Where a value goes: why personal data may not go there, in words, and what to write so that it may.
+
+    `open`: it may, since the value is only compared.
+    """
+
+    why: str = "the place that it goes to is not marked `pii`"
+    advice: str = ""
+    open: bool = False
+
+
+NO_PLACE = Place()
+COMPARED = Place(open=True)
+
+
+def fit(c: Checker, code: Code, expected: Type, place: Place = NO_PLACE) -> Value | None:
     """The code as a value of the type that is expected, or None with a problem noted."""
     source = code.type
     if source.kind == "json" and not expected.optional and expected.kind != "json":
@@ -31,6 +49,8 @@ def fit(c: Checker, code: Code, expected: Type) -> Value | None:
         message, hint = _mismatch(c, code, expected)
         c.error(codes.RESULT, code.syntax, message, hint)
         return None
+    if not may_go(c, code, expected, place):
+        return None
     if code.literal is not ABSENT and code.literal is not None and expected.kind != "json":
         return _fit_literal(c, code, expected)
     converted = c.convert(code, expected)
@@ -42,14 +62,30 @@ def fit(c: Checker, code: Code, expected: Type) -> Value | None:
     return Value(converted.node, type_)
 
 
+def may_go(c: Checker, code: Code, expected: Type, place: Place) -> bool:
+    """Whether nothing personal in a value goes where it is not marked; notes a problem if something does."""
+    part = None if place.open else exposed(code.type, expected)
+    if part is None:
+        return True
+    text = c.text_of(code.syntax)
+    what = f"`{part.path}` in `{text}` is" if part.path else f"`{text}` {'is' if code.type.pii else 'holds'}"
+    advice = [f"mark `{part.path.rpartition('.')[2]}` of `{part.record}`, too" if part.path else place.advice]
+    if code.type.kind in TEXTS and expected.kind == "string" and not text.endswith("…"):
+        advice.append(f"show only its first character: `mask({text})`")
+    hint = ", or ".join(filter(None, advice))
+    c.error(codes.PERSONAL, code.syntax, f"{what} personal data, and {place.why}", hint)
+    return False
+
+
 def _fit_literal(c: Checker, code: Code, expected: Type) -> Value | None:
     reader = Reader()
-    value = reader.read(expected, code.literal)
+    # A literal is nobody's data: what is wrong with it is told as it is.
+    value = reader.read(replace(expected, pii=False) if expected.pii else expected, code.literal)
     if reader.issues:
         c.error(codes.RESULT, code.syntax, f"this {reader.issues[0].message}", reader.issues[0].help)
         return None
     found = constant(value, c.globals)
-    found.site = c.site_of(code.syntax)  # type: ignore[attr-defined]
+    found.site = c.site_of(code.syntax, expected)  # type: ignore[attr-defined]
     return Value(found, expected.required())
 
 

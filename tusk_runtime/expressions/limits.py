@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from tusk_runtime.types import MASK
+from tusk_runtime.types.values import show
+
 MAX_SOURCE = 4096
 """Characters of one expression."""
 
@@ -30,7 +33,17 @@ MAX_LIST = 10_000
 
 
 class Failure(Exception):
-    """An operation that has no result, with a message for people."""
+    """An operation that has no result, with a message for people: each `{}` in it is one of the values.
+
+    `masked` is the message where one of them is personal data.
+    """
+
+    def __init__(self, message: str, *values: Any, masked: str | None = None) -> None:
+        if values:
+            masked = message.format(*(MASK for _ in values))
+            message = message.format(*(show(value, 40) for value in values))
+        super().__init__(message)
+        self.masked = message if masked is None else masked
 
 
 class Missing(Failure):

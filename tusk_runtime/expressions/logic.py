@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from tusk_runtime.expressions import codes, literals, operations
 from tusk_runtime.expressions import syntax as s
 from tusk_runtime.expressions.checker import Checker, visitor
-from tusk_runtime.expressions.code import UNKNOWN, Code
+from tusk_runtime.expressions.code import Code
 from tusk_runtime.expressions.narrowing import facts, path_of
 from tusk_runtime.language.diagnostics import did_you_mean
-from tusk_runtime.types import BOOLEAN, Type, holds_pii
+from tusk_runtime.types import BOOLEAN, UNKNOWN, Type
 from tusk_runtime.types.generate import name
 
 
@@ -137,8 +137,6 @@ def _name(c: Checker, syntax: s.Name, expected: Type | None) -> Code:
             return _unknown_name(c, syntax)
         c.shared.reads.add((syntax.id,))
         c.shared.constant = False
-        if not c.masking and holds_pii(type_):
-            c.shared.personal = True
     if (syntax.id,) in c.facts:
         type_ = type_.required()
     return Code(name(syntax.id), type_, syntax)

@@ -10,6 +10,7 @@ from typing import Any
 
 from tusk_runtime.expressions.limits import Budget, Failure, Missing
 from tusk_runtime.types.kinds import MAX_DIGITS, MAX_INTEGER, MIN_INTEGER, Type
+from tusk_runtime.types.personal import personal
 from tusk_runtime.types.reading import Reader, plain_json
 from tusk_runtime.types.values import EXACT, show
 
@@ -83,7 +84,7 @@ def negative_decimal(value: Decimal) -> Decimal:
 def whole_days(value: timedelta) -> timedelta:
     """The duration, if it is whole days, as a date needs it."""
     if value % DAY:
-        raise Failure(f"a date moves by whole days only, not by {show(value)}")
+        raise Failure("a date moves by whole days only, not by {}", value)
     return value
 
 
@@ -161,9 +162,8 @@ def key(entries: dict[str, Any], name: str) -> Any:
         return entries[name]
     except KeyError:
         known = ", ".join(show(k, 24) for k in list(entries)[:6])
-        raise Missing(
-            f"there is no key {show(name, 40)}" + (f"; there are {known}" if known else "")
-        ) from None
+        message = f"there is no key {show(name, 40)}" + (f"; there are {known}" if known else "")
+        raise Missing(message, masked="there is no such key") from None
 
 
 def json_member(value: Any, name: Any) -> Any:
@@ -173,8 +173,8 @@ def json_member(value: Any, name: Any) -> Any:
     if isinstance(value, list) and isinstance(name, int) and not isinstance(name, bool):
         return at(value, name)
     if value is None:
-        raise Missing(f"there is no {show(name, 40)} in null")
-    raise Failure(f"there is no {show(name, 40)} in {show(value, 40)}")
+        raise Missing("there is no {} in null", name)
+    raise Failure("there is no {} in {}", name, value)
 
 
 def optional_key(entries: dict[str, Any] | None, name: str) -> Any:
@@ -188,7 +188,7 @@ def optional_json_member(value: Any, name: str) -> Any:
         return None
     if isinstance(value, dict):
         return value.get(name)
-    raise Failure(f"there is no {show(name, 40)} in {show(value, 40)}")
+    raise Failure("there is no {} in {}", name, value)
 
 
 def optional_member(record: dict[str, Any] | None, name: str) -> Any:
@@ -282,7 +282,7 @@ def in_json(b: Budget, item: Any, value: Any) -> bool:
         return item in value
     if isinstance(value, str) and isinstance(item, str):
         return in_text(b, item, value)
-    raise Failure(f"nothing can be in {show(value, 40)}")
+    raise Failure("nothing can be in {}", value)
 
 
 # Types
@@ -295,10 +295,16 @@ def json_reader(type_: Type) -> Callable[[Any], Any]:
         reader = Reader(extra="ignore")
         result = reader.read(type_, value)
         if reader.issues:
-            raise Failure("; ".join(issue.text for issue in reader.issues[:3]))
+            hidden = Reader(extra="ignore")
+            hidden.read(personal(type_), value)
+            raise Failure(_told(reader), masked=_told(hidden))
         return result
 
     return from_json
+
+
+def _told(reader: Reader) -> str:
+    return "; ".join(issue.text for issue in reader.issues[:3])
 
 
 def to_plain(value: Any) -> Any:

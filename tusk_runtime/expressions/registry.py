@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from tusk_runtime.expressions.signatures import Signature, read_signature
 
@@ -18,12 +18,16 @@ if TYPE_CHECKING:
     Builder = Callable[[Checker, s.Call, Type | None], Code]
 
 
+Carries = Literal["all", "parts", "nothing"]
+
+
 @dataclass(frozen=True)
 class Function:
     """A function: its signatures as people read them, what it does in a line, and how its call is made.
 
     `call` is what runs; where the types of the arguments decide, `build` checks the call and makes its code.
-    `budget`: it pays from the budget, which `call` then takes first.
+    `budget`: it pays from the budget, which `call` then takes first. `carries` says what makes its result
+    personal data: `all`, that an argument holds some; `parts`, that it holds the part itself; or `nothing`.
     """
 
     text: str
@@ -31,6 +35,7 @@ class Function:
     call: Callable[..., Any] = lambda: None
     budget: bool = False
     build: Builder | None = None
+    carries: Carries = "all"
 
     @property
     def name(self) -> str:

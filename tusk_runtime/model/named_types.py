@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 
-from tusk_runtime.expressions.code import UNKNOWN
 from tusk_runtime.language.diagnostics import Problems
 from tusk_runtime.language.document import Entry, ListNode, MapNode, Node, ScalarNode
-from tusk_runtime.model.codes import BAD_NAME, NOT_YET, TYPE_CYCLE
+from tusk_runtime.model.codes import BAD_NAME, TYPE_CYCLE
 from tusk_runtime.model.names import TYPE_WORDS, check_name
 from tusk_runtime.model.reader import DESCRIPTION, TYPES, Reader, wrong_type
-from tusk_runtime.types import ABSENT, Field, Record, Type, TypeText, parse_type
+from tusk_runtime.types import ABSENT, UNKNOWN, Field, Record, Type, TypeText, parse_type
 from tusk_runtime.types import codes as type_codes
 
 _WORD = re.compile(r"\w+")
@@ -46,15 +45,7 @@ class NamedTypes(Mapping[str, Type]):
         if text in self._texts:
             return self._texts[text]
         found = parse_type(node, self, problems)
-        if found is not None and found.type.pii:
-            # A mark that promises what nothing keeps yet would be worse than none.
-            problems.error(
-                NOT_YET,
-                node.span,
-                "`pii` is not available yet: nothing would be masked",
-                help="remove it: this version of the runtime treats all data alike",
-            )
-        elif found is not None:
+        if found is not None:
             self._texts[text] = found
         return found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tusk_runtime.expressions import Scope, compile_value
+from tusk_runtime.expressions import COMPARED, Scope, compile_value
 from tusk_runtime.language.diagnostics import Problems
 from tusk_runtime.language.document import Entry, ListNode, MapNode, Node, ScalarNode
 from tusk_runtime.model.application import OPERATORS, Condition, Operator
@@ -98,7 +98,7 @@ def _condition(
         "startswith": STRING.or_null(),
         "is_null": BOOLEAN.or_null(),
     }.get(operator, _compared(plain).or_null())
-    value = compile_value(node, scope, problems, expected)
+    value = compile_value(node, scope, problems, expected, COMPARED)
     if value is None:
         return None
     parameter = _parameter(node, scope)

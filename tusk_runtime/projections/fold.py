@@ -16,7 +16,7 @@ from tusk_runtime.model.application import Application, Operation, Projection
 from tusk_runtime.model.envelope import event_value, meta_value
 from tusk_runtime.projections.conditions import Predicate
 from tusk_runtime.store.protocol import Column, Row, TableSpec
-from tusk_runtime.types import Type, decoder, from_column, to_column
+from tusk_runtime.types import Type, decoder, from_column, shown, to_column
 
 Key = tuple[Any, ...]
 """The encoded values of a row's key columns."""
@@ -96,6 +96,7 @@ class CompiledOperation:
         self._when = _function(operation.when)
         self._for_each = _function(operation.for_each)
         self._defaults = projection.defaults
+        self._key_types = [projection.columns.fields[name].type for name in projection.key]
 
     def calls(self, arguments: list[Any], identity: bytes, position: int, found: list[Call]) -> None:
         """Add the calls for one event."""
@@ -131,9 +132,8 @@ class CompiledOperation:
         if self.kind == "delete":
             return True, None
         if self.kind == "insert" and row is not None:
-            raise TuskError(
-                f"insert: a row with the key {call.key} is there already; `upsert` would change it"
-            )
+            key = ", ".join(shown(*part, 40) for part in zip(self._key_types, call.key or (), strict=False))
+            raise TuskError(f"insert: a row with the key {key} is there already; `upsert` would change it")
         if self._values is None:
             return True, before
         return True, {**before, **self._values(*arguments, call.identity)}

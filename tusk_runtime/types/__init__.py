@@ -19,6 +19,7 @@ from tusk_runtime.types.kinds import (
     NUMERIC,
     STRING,
     TEXTS,
+    UNKNOWN,
     UUID,
     Field,
     Name,
@@ -27,16 +28,28 @@ from tusk_runtime.types.kinds import (
     Type,
     record_of,
 )
+from tusk_runtime.types.personal import (
+    MASK,
+    erasable,
+    exposed,
+    holds_pii,
+    lasting,
+    marked_as,
+    masker,
+    personal,
+    shown,
+)
 from tusk_runtime.types.reading import read_value
-from tusk_runtime.types.relations import assignable, holds_pii
+from tusk_runtime.types.relations import assignable
 from tusk_runtime.types.schema import json_schema, record_schema
 from tusk_runtime.types.text import TypeText, parse_type
 from tusk_runtime.types.validate import Validator
 
 __all__ = [
-    "ABSENT", "BOOLEAN", "DATE", "DATETIME", "DECIMAL", "DURATION", "INTEGER", "JSON", "MAX_DIGITS",
-    "MAX_INTEGER", "MIN_INTEGER", "NULL", "NUMBER", "NUMERIC", "STRING", "TEXTS", "UUID", "Field", "Name",
-    "Plain", "Record", "Type", "TypeText", "Validator", "assignable", "conformer", "decoder",
-    "encode_default", "from_column", "holds_pii", "json_schema", "parse_type", "read_value", "record_of",
-    "record_schema", "to_column", "to_json",
+    "ABSENT", "BOOLEAN", "DATE", "DATETIME", "DECIMAL", "DURATION", "INTEGER", "JSON", "MASK", "MAX_DIGITS",
+    "MAX_INTEGER", "MIN_INTEGER", "NULL", "NUMBER", "NUMERIC", "STRING", "TEXTS", "UNKNOWN", "UUID", "Field",
+    "Name", "Plain", "Record", "Type", "TypeText", "Validator", "assignable", "conformer", "decoder",
+    "encode_default", "erasable", "exposed", "from_column", "holds_pii", "json_schema", "lasting",
+    "marked_as", "masker", "parse_type", "personal", "read_value", "record_of", "record_schema", "shown",
+    "to_column", "to_json",
 ]  # fmt: skip

@@ -44,6 +44,13 @@ NESTING = define(
     "type too large",
     "Types nest at most 32 deep and hold at most 10,000 fields, everything inside counted.",
 )
+ERASURE = define(
+    "TSK257",
+    "personal data that could not be erased",
+    "What an event holds of a person must be erasable: a text then reads `[erased]`, anything else is null, "
+    "so a `pii` field of an event that is no string, email or url is optional. The id of an aggregate stands "
+    "in every event and stays, and the state of a machine is told to whoever asks: neither is `pii`.",
+)
 ENUM = define(
     "TSK256",
     "enum without proper values",

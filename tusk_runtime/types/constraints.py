@@ -8,6 +8,7 @@ from typing import Any
 
 from tusk_runtime.types.kinds import Type
 from tusk_runtime.types.patterns import compile_pattern
+from tusk_runtime.types.personal import shown
 from tusk_runtime.types.values import EMAIL, URL, show, with_places
 
 LENGTHS = {
@@ -31,20 +32,20 @@ def violation(type_: Type, value: Any) -> str | None:
     kind = type_.kind
     if kind in _SHAPES and not compile_pattern(_SHAPES[kind]).matches(value):
         what = "an e-mail address" if kind == "email" else "a URL with its scheme, such as `https://…`"
-        return f"must be {what}, not {show(value, 40)}"
+        return f"must be {what}, not {shown(type_, value, 40)}"
     unit = LENGTHS.get(kind)
     if type_.min is not None and (size := len(value) if unit else value) < type_.min:
         if unit:
             return f"must have at least {type_.min} {unit[type_.min != 1]}, not {size}"
-        return f"must be at least {show(type_.min)}, not {show(value)}"
+        return f"must be at least {show(type_.min)}, not {shown(type_, value)}"
     if type_.max is not None and (size := len(value) if unit else value) > type_.max:
         if unit:
             return f"must have at most {type_.max} {unit[type_.max != 1]}, not {size}"
-        return f"must be at most {show(type_.max)}, not {show(value)}"
+        return f"must be at most {show(type_.max)}, not {shown(type_, value)}"
     if type_.pattern is not None and not compile_pattern(type_.pattern).matches(value):
-        return f"must match the pattern {type_.pattern}, not {show(value, 40)}"
+        return f"must match the pattern {type_.pattern}, not {shown(type_, value, 40)}"
     if type_.unique and (twice := first_repeated(value.values() if kind == "map" else value)) is not None:
-        return f"must not repeat an entry; {show(twice[0], 40)} stands there twice"
+        return f"must not repeat an entry; {shown(type_, twice[0], 40)} stands there twice"
     return None
 
 

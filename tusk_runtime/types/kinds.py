@@ -34,7 +34,8 @@ class Type:
 
     `min` and `max` bound the length of texts, the count of lists and maps, and the value of the rest
     (as a Python value of the kind). `pattern` is a regular expression in RE2 syntax over the whole text.
-    `places` are a decimal's digits behind the point.
+    `places` are a decimal's digits behind the point. `pii` marks personal data; what is inside of it is
+    marked, too.
 
     Values at run time: texts are str; integer int; number float; decimal Decimal; boolean bool; datetime an
     aware datetime in UTC; date date; duration timedelta; bytes bytes; list list; map and record dict (a
@@ -77,10 +78,14 @@ class Type:
         return self.record.fields
 
     def __str__(self) -> str:
+        return self._unmarked() + (" pii" if self.pii else "")
+
+    def _unmarked(self) -> str:
         if self.kind == "enum" and self.values:
             text = f"enum({', '.join(self.values)})"
         elif self.kind in ("list", "map") and self.item is not None:
-            text = f"{self.kind}<{self.item}>"
+            # The mark of the whole says that of its entries.
+            text = f"{self.kind}<{self.item._unmarked() if self.pii else self.item}>"
         elif self.kind == "record" and self.record is not None:
             text = self.record.name
         else:
@@ -129,6 +134,10 @@ DATETIME = Type("datetime")
 DATE = Type("date")
 DURATION = Type("duration")
 NULL = Type("null", optional=True)
+UNKNOWN = Type("json", optional=True)
+"""The type of what has a problem that is noted: whatever stands around it says nothing more. Compared by
+`is`.
+"""
 
 MAX_INTEGER = 2**63 - 1
 MIN_INTEGER = -(2**63)

@@ -1,4 +1,4 @@
-"""Reads foreign values as values of a type, and says in words what does not fit."""
+"""Reads foreign values as values of a type, and says in words what does not fit, personal data masked."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from tusk_runtime.language.diagnostics import nearest
 from tusk_runtime.types import values
 from tusk_runtime.types.constraints import violation
 from tusk_runtime.types.kinds import ABSENT, MAX_INTEGER, MIN_INTEGER, Field, Record, Type
+from tusk_runtime.types.personal import MASK, holds_pii, shown
 
 Extra = Literal["forbid", "ignore"]
 
@@ -70,9 +71,8 @@ class Reader:
     def record(self, record: Record, value: Any, path: str = "") -> Any:
         """A dict with every field of the record, or INVALID with issues noted."""
         if not isinstance(value, Mapping):
-            return self._issue(
-                path, f"must be an object with the fields of {record.name}, not {_kind(value)}"
-            )
+            found = _kind(Type("record", record=record), value)
+            return self._issue(path, f"must be an object with the fields of {record.name}, not {found}")
         before = len(self.issues)
         front = f"{path}." if path else ""
         result: dict[str, Any] = {}
@@ -104,21 +104,21 @@ class Reader:
 
     def _list(self, type_: Type, value: Any, path: str) -> Any:
         if not isinstance(value, list | tuple):
-            return self._issue(path, f"must be a list, not {_kind(value)}")
+            return self._issue(path, f"must be a list, not {_kind(type_, value)}")
         item = type_.entry
         result = [self.read(item, member, f"{path}[{i}]") for i, member in enumerate(value)]
         return INVALID if any(member is INVALID for member in result) else result
 
     def _map(self, type_: Type, value: Any, path: str) -> Any:
         if not isinstance(value, Mapping):
-            return self._issue(path, f"must be an object, not {_kind(value)}")
+            return self._issue(path, f"must be an object, not {_kind(type_, value)}")
         item = type_.entry
         front = f"{path}." if path else ""
         result = {}
         for key, member in value.items():
             if not isinstance(key, str):
                 return self._issue(path, "must have texts as keys")
-            result[key] = self.read(item, member, f"{front}{key:.100}")
+            result[key] = self.read(item, member, front + (MASK if type_.pii else key[:100]))
         return INVALID if any(member is INVALID for member in result.values()) else result
 
     def _issue(self, path: str, message: str, help: str = "") -> Any:  # noqa: A002 - the field's name
@@ -194,7 +194,7 @@ def _text(value: str) -> str:
 def read_string(type_: Type, value: Any) -> str:
     """A text. A number given for a text is refused: its spelling is already lost."""
     if not isinstance(value, str):
-        raise ValueError(f"must be a text, not {_kind(value)}")
+        raise ValueError(f"must be a text, not {_kind(type_, value)}")
     return _text(value)
 
 
@@ -211,7 +211,7 @@ def read_uuid(type_: Type, value: Any) -> str:
     try:
         return values.parse_uuid(text)
     except ValueError:
-        raise ValueError(f"must be a UUID, not {values.show(text, 40)}") from None
+        raise ValueError(f"must be a UUID, not {shown(type_, text, 40)}") from None
 
 
 def read_enum(type_: Type, value: Any) -> str:
@@ -221,8 +221,8 @@ def read_enum(type_: Type, value: Any) -> str:
         guess = nearest(text[:100], type_.values)
         known = ", ".join(type_.values[:12])
         raise ValueError(
-            f"must be one of {known}, not {values.show(text, 40)}",
-            f"did you mean `{guess}`?" if guess else "",
+            f"must be one of {known}, not {shown(type_, text, 40)}",
+            f"did you mean `{guess}`?" if guess and not type_.pii else "",
         )
     return text
 
@@ -234,15 +234,15 @@ def read_integer(type_: Type, value: Any) -> int:
     elif isinstance(value, str):
         text = value.strip()
         if not re.fullmatch(r"[+-]?[0-9]{1,40}", text):
-            raise ValueError(f"must be an integer, not {values.show(value, 40)}")
+            raise ValueError(f"must be an integer, not {shown(type_, value, 40)}")
         number = int(text)
     elif isinstance(value, float | Decimal):
         # Beyond 2**53 a float has no doubtless neighbours, so that it may have been another integer.
         if not math.isfinite(value) or not -(2**53) <= value <= 2**53 or value != int(value):
-            raise ValueError(f"must be an integer, not {values.show(value, 40)}")
+            raise ValueError(f"must be an integer, not {shown(type_, value, 40)}")
         number = int(value)
     else:
-        raise ValueError(f"must be an integer, not {_kind(value)}")
+        raise ValueError(f"must be an integer, not {_kind(type_, value)}")
     if not MIN_INTEGER <= number <= MAX_INTEGER:
         raise ValueError("must fit into 64 bits")
     return number
@@ -251,9 +251,9 @@ def read_integer(type_: Type, value: Any) -> int:
 def read_number(type_: Type, value: Any) -> float:
     """A double that is finite."""
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal | str):
-        raise ValueError(f"must be a number, not {_kind(value)}")
+        raise ValueError(f"must be a number, not {_kind(type_, value)}")
     if isinstance(value, str) and not values.looks_decimal(value):
-        raise ValueError(f"must be a number, not {values.show(value, 40)}")
+        raise ValueError(f"must be a number, not {shown(type_, value, 40)}")
     try:
         number = float(value)
     except OverflowError:
@@ -266,10 +266,10 @@ def read_number(type_: Type, value: Any) -> float:
 def read_decimal(type_: Type, value: Any) -> Decimal:
     """A decimal of 38 digits from text or a number, with the places of its type."""
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal | str):
-        raise ValueError(f"must be a decimal number, not {_kind(value)}")
+        raise ValueError(f"must be a decimal number, not {_kind(type_, value)}")
     number: Decimal
     if isinstance(value, str):
-        number = _decimal(values.parse_decimal, value, "decimal number")
+        number = _decimal(type_, value)
     elif isinstance(value, float):
         number = values.decimal_of_float(value)
     else:
@@ -277,12 +277,12 @@ def read_decimal(type_: Type, value: Any) -> Decimal:
     return number if type_.places is None else values.with_places(number, type_.places)
 
 
-def _decimal(parse: Callable[[str], Decimal], text: str, what: str) -> Decimal:
+def _decimal(type_: Type, text: str) -> Decimal:
     try:
-        return parse(text)
+        return values.parse_decimal(text)
     except ValueError as error:
         if error.args[0].startswith("not"):
-            raise ValueError(f"must be a {what}, not {values.show(text, 40)}") from None
+            raise ValueError(f"must be a decimal number, not {shown(type_, text, 40)}") from None
         raise
 
 
@@ -292,7 +292,7 @@ def read_boolean(type_: Type, value: Any) -> bool:
         return value
     if isinstance(value, str) and value.strip().lower() in ("true", "false"):
         return value.strip().lower() == "true"
-    raise ValueError(f"must be true or false, not {values.show(value, 40)}")
+    raise ValueError(f"must be true or false, not {shown(type_, value, 40)}")
 
 
 def read_datetime(type_: Type, value: Any) -> datetime:
@@ -301,7 +301,7 @@ def read_datetime(type_: Type, value: Any) -> datetime:
         if value.tzinfo is None:
             raise ValueError("must have an offset from UTC")
         value = values.format_datetime(value)
-    moment: datetime = _from_text(values.parse_datetime, value, "datetime")
+    moment: datetime = _from_text(type_, values.parse_datetime, value, "datetime")
     return moment
 
 
@@ -309,7 +309,7 @@ def read_date(type_: Type, value: Any) -> date:
     """A date."""
     if isinstance(value, date) and not isinstance(value, datetime):
         return value
-    day: date = _from_text(values.parse_date, value, "date")
+    day: date = _from_text(type_, values.parse_date, value, "date")
     return day
 
 
@@ -317,27 +317,27 @@ def read_duration(type_: Type, value: Any) -> timedelta:
     """A duration."""
     if isinstance(value, timedelta):
         return value
-    duration: timedelta = _from_text(values.parse_duration, value, "duration such as `90s`")
+    duration: timedelta = _from_text(type_, values.parse_duration, value, "duration such as `90s`")
     return duration
 
 
 def read_bytes(type_: Type, value: Any) -> bytes:
     """Bytes from base64."""
-    return value if isinstance(value, bytes) else _from_text(values.parse_bytes, value, "base64 text")
+    return value if isinstance(value, bytes) else _from_text(type_, values.parse_bytes, value, "base64 text")
 
 
-def read_null(value: Any) -> None:
+def read_null(type_: Type, value: Any) -> None:
     """Nothing but null, which was looked for before."""
-    raise ValueError(f"must be null, not {values.show(value, 40)}")
+    raise ValueError(f"must be null, not {shown(type_, value, 40)}")
 
 
-def _from_text(parse: Callable[[str], Any], value: Any, what: str) -> Any:
+def _from_text(type_: Type, parse: Callable[[str], Any], value: Any, what: str) -> Any:
     if not isinstance(value, str):
-        raise ValueError(f"must be a {what}, not {_kind(value)}")
+        raise ValueError(f"must be a {what}, not {_kind(type_, value)}")
     try:
         return parse(value)
     except ValueError as error:
-        raise ValueError(f"must be a {what}, not {values.show(value, 40)}: {error}") from None
+        raise ValueError(f"must be a {what}, not {shown(type_, value, 40)}: {error}") from None
 
 
 _READERS: Mapping[str, Callable[[Type, Any], Any]] = {
@@ -355,18 +355,18 @@ _READERS: Mapping[str, Callable[[Type, Any], Any]] = {
     "duration": read_duration,
     "bytes": read_bytes,
     "json": lambda type_, value: plain_json(value),
-    "null": lambda type_, value: read_null(value),
+    "null": read_null,
 }
 
 
-def _kind(value: Any) -> str:
-    """What a foreign value is, in JSON's words."""
+def _kind(type_: Type, value: Any) -> str:
+    """What a foreign value for a type is, in JSON's words."""
     if isinstance(value, bool):
         return "a boolean"
     if isinstance(value, str):
-        return f"the text {values.show(value, 40)}"
+        return "a text" if holds_pii(type_) else f"the text {values.show(value, 40)}"
     if isinstance(value, int | float | Decimal):
-        return f"the number {values.show(value, 40)}"
+        return "a number" if holds_pii(type_) else f"the number {values.show(value, 40)}"
     if isinstance(value, list | tuple):
         return "a list"
     if isinstance(value, Mapping):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from tusk_runtime.types.kinds import Record, Type
 
 _WIDENS: dict[str, frozenset[str]] = {
@@ -47,20 +45,6 @@ def _fits(source: Record, target: Record) -> bool:
         assignable(given[name].type, field.type) if name in given else not field.required
         for name, field in wanted.items()
     )
-
-
-def holds_pii(type_: Type) -> bool:
-    """Whether values of the type hold personal data, themselves or inside."""
-    if type_.pii:
-        return True
-    if type_.item is not None:
-        return holds_pii(type_.item)
-    return type_.record is not None and _record_holds_pii(type_.record)
-
-
-@lru_cache(maxsize=1024)
-def _record_holds_pii(record: Record) -> bool:
-    return any(holds_pii(field.type) for field in record.fields.values())
 
 
 def same_form(source: Type, target: Type) -> bool:

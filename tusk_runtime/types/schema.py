@@ -8,6 +8,13 @@ import orjson
 
 from tusk_runtime.types.codecs import to_json
 from tusk_runtime.types.kinds import ABSENT, MAX_INTEGER, MIN_INTEGER, Field, Record, Type
+from tusk_runtime.types.personal import MASK, holds_pii
+
+PII: dict[str, Any] = {
+    "x-pii": True,
+    "description": "Personal data: masked wherever it is shown but in the answers to commands and queries.",
+}
+"""What the schema of personal data says of it."""
 
 _FORMATS = {"email": "email", "url": "uri", "uuid": "uuid"}
 _BASE: dict[str, dict[str, Any]] = {
@@ -23,17 +30,27 @@ _BASE: dict[str, dict[str, Any]] = {
 }
 
 
-def json_schema(type_: Type) -> dict[str, Any]:
-    """The JSON Schema (2020-12) of a type's JSON form, everything inline."""
-    schema = _schema(type_)
+MASKED: dict[str, Any] = {
+    "x-pii": True,
+    "enum": [MASK, None],
+    "description": f"Personal data, shown as `{MASK}`.",
+}
+"""The schema of personal data where it is masked."""
+
+
+def json_schema(type_: Type, *, masked: bool = False) -> dict[str, Any]:
+    """The JSON Schema (2020-12) of a type's JSON form, everything inline; `masked`: as it is shown."""
+    if masked and type_.pii:
+        return dict(MASKED)
+    schema = _schema(type_, masked)
     if type_.optional and type_.kind not in ("json", "null"):
         schema = _nullable(schema)
     if type_.pii:
-        schema["x-pii"] = True
+        schema |= PII
     return schema
 
 
-def _schema(type_: Type) -> dict[str, Any]:
+def _schema(type_: Type, masked: bool) -> dict[str, Any]:
     match type_.kind:
         case "string" | "email" | "url" | "uuid":
             schema: dict[str, Any] = {"type": "string"}
@@ -50,26 +67,26 @@ def _schema(type_: Type) -> dict[str, Any]:
             schema = {"type": ["string", "number"], "format": "decimal", "pattern": rf"^-?\d+{point}$"}
             return _bounded(schema, type_, "minimum", "maximum")
         case "list":
-            schema = {"type": "array", "items": json_schema(type_.entry)}
+            schema = {"type": "array", "items": json_schema(type_.entry, masked=masked)}
             if type_.unique:
                 schema["uniqueItems"] = True
             return _bounded(schema, type_, "minItems", "maxItems")
         case "map":
-            schema = {"type": "object", "additionalProperties": json_schema(type_.entry)}
+            schema = {"type": "object", "additionalProperties": json_schema(type_.entry, masked=masked)}
             return _bounded(schema, type_, "minProperties", "maxProperties")
         case "record" if type_.record is not None:
-            return record_schema(type_.record)
+            return record_schema(type_.record, masked=masked)
         case "integer" | "number":
             return _bounded(dict(_BASE[type_.kind]), type_, "minimum", "maximum")
     return dict(_BASE[type_.kind])
 
 
-def record_schema(record: Record) -> dict[str, Any]:
+def record_schema(record: Record, *, masked: bool = False) -> dict[str, Any]:
     """The JSON Schema of an object with a record's fields and no others."""
     schema: dict[str, Any] = {
         "type": "object",
         "title": record.name,
-        "properties": {name: _field(field) for name, field in record.fields.items()},
+        "properties": {name: _field(field, masked) for name, field in record.fields.items()},
         "additionalProperties": False,
     }
     required = [name for name, field in record.fields.items() if field.required]
@@ -78,9 +95,9 @@ def record_schema(record: Record) -> dict[str, Any]:
     return schema
 
 
-def _field(field: Field) -> dict[str, Any]:
-    schema = json_schema(field.type)
-    if field.default is not ABSENT:
+def _field(field: Field, masked: bool) -> dict[str, Any]:
+    schema = json_schema(field.type, masked=masked)
+    if field.default is not ABSENT and not (masked and holds_pii(field.type)):
         schema["default"] = _plain(field.default)
     return schema
 

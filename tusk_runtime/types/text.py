@@ -13,8 +13,10 @@ from tusk_runtime.language.document import ScalarNode
 from tusk_runtime.language.grammar import lalr_parser
 from tusk_runtime.types import codes
 from tusk_runtime.types.constraints import LENGTHS
+from tusk_runtime.types.hints import EXAMPLE, misplaced, unknown_type
 from tusk_runtime.types.kinds import ABSENT, MAX_DIGITS, Name, Type
 from tusk_runtime.types.patterns import compile_pattern
+from tusk_runtime.types.personal import personal
 from tusk_runtime.types.reading import Reader, read_value
 from tusk_runtime.types.values import show
 
@@ -58,16 +60,6 @@ CONSTRAINTS: Mapping[str, tuple[str, ...]] = {
 MAX_TEXT = 4096
 MAX_DEPTH = 32
 MAX_SIZE = 10_000
-
-_OTHER_NAMES = {
-    "int": "integer", "long": "integer", "bigint": "integer", "int64": "integer", "float": "number",
-    "double": "number", "real": "number", "text": "string", "str": "string", "varchar": "string",
-    "char": "string", "bool": "boolean", "money": "decimal", "numeric": "decimal", "bigdecimal": "decimal",
-    "timestamp": "datetime", "time": "datetime", "timestamptz": "datetime", "interval": "duration",
-    "array": "list", "set": "list", "dict": "map", "object": "map", "hash": "map", "any": "json",
-    "jsonb": "json", "guid": "uuid", "uri": "url", "blob": "bytes", "binary": "bytes", "mail": "email",
-}  # fmt: skip
-"""What the types are called elsewhere."""
 
 _WORD = re.compile(r"\s*([A-Za-z_]\w*)(\?)?\s*", re.ASCII)
 _CACHE: dict[str, TypeText] = {}
@@ -124,11 +116,12 @@ class _TypeReader:
             type_ = self._type(parts["type"], 0)
             if (mark := parts.get("mark")) is not None:
                 self._mark(mark)
-                type_ = replace(type_, pii=True)
             if not _size_allowed(type_, self._node, self._problems):
                 return None
             default = next((c for c in tree.children if c.data.endswith("default")), None)
-            return TypeText(type_, ABSENT if default is None else self._default(type_, default))
+            # What stands in the file is nobody's data: a default that does not fit is told as it is.
+            value = ABSENT if default is None else self._default(type_, default)
+            return TypeText(personal(type_) if mark is not None else type_, value)
         except _Wrong:
             return None
 
@@ -157,26 +150,14 @@ class _TypeReader:
                 at = len(self._text.rstrip())
                 end, found = at, "the end"
             if not self._text.strip():
-                raise self._wrong(codes.SYNTAX, 0, len(self._text), "an empty type", _EXAMPLE) from None
+                raise self._wrong(codes.SYNTAX, 0, len(self._text), "an empty type", EXAMPLE) from None
             if at < len(self._text) and self._text[at] in "'\"":
                 raise self._wrong(
                     codes.SYNTAX, at, len(self._text), "a quote that is never closed", "close it"
                 ) from None
             raise self._wrong(
-                codes.SYNTAX, at, end, f"{found} does not belong here", self._advice(at)
+                codes.SYNTAX, at, end, f"{found} does not belong here", misplaced(self._text, at)
             ) from None
-
-    def _advice(self, at: int) -> str:
-        head = self._text[:at]
-        if head.count("(") > head.count(")"):
-            return "constraints are written `(min=1, max=10)`; close them with `)`"
-        if head.count("<") > head.count(">"):
-            return "close `<` with `>`, as in `list<string>`"
-        if "?" in head and self._text[at : at + 1] == "(":
-            return "the `?` comes behind the constraints: `string(min=1)?`"
-        if "=" in head:
-            return "quote a default of several words"
-        return _EXAMPLE
 
     def _type(self, tree: _Tree, depth: int) -> Type:
         head: Token = tree.children[0]
@@ -184,6 +165,10 @@ class _TypeReader:
         inner = next((c for c in tree.children[1:] if getattr(c, "data", "") == "type"), None)
         arguments = [c for c in tree.children[1:] if getattr(c, "data", "") in ("argument", "setting")]
         item = self._type(inner, depth + 1) if inner is not None else None
+        mark = next((c for c in tree.children if getattr(c, "data", "") == "mark"), None)
+        if item is not None and mark is not None:
+            self._mark(mark)
+            item = personal(item)
         if name in ("list", "map"):
             if item is None:
                 raise self._wrong(
@@ -218,15 +203,7 @@ class _TypeReader:
         if (found := self._named.get(name)) is not None:
             self.used_named = True
             return found
-        known = [*BUILT_IN, "enum", "list", "map", *self._named]
-        lower = name.lower()
-        guess = nearest(name, known)
-        if lower in _OTHER_NAMES and (guess is None or lower in ("text", "int", "float", "time")):
-            hint = f"here it is called `{_OTHER_NAMES[lower]}`"
-        else:
-            hint = (
-                f"did you mean `{guess}`?" if guess else "declare it under `[types]`, or use a built-in one"
-            )
+        hint = unknown_type(name, [*BUILT_IN, "enum", "list", "map", *self._named])
         raise self._wrong(codes.UNKNOWN, *_place(head), f"there is no type `{name}`", hint)
 
     def _enum(self, head: Token, arguments: list[_Tree]) -> Type:
@@ -254,7 +231,9 @@ class _TypeReader:
             key, raw = argument.children[0].children[0], None
         if key not in allowed:
             hint = did_you_mean(str(key), allowed) if allowed else f"`{base.kind}` has no constraints"
-            if raw is None and allowed:
+            if key == "pii":
+                hint = f"the mark stands behind the type: `{base.kind} pii`"
+            elif raw is None and allowed:
                 hint = f"write `{allowed[0]}=…`; " + hint
             raise self._wrong(
                 codes.CONSTRAINT, *_place(key), f"`{base.kind}` has no constraint `{key}`", hint
@@ -317,11 +296,6 @@ class _TypeReader:
     def _wrong(self, code: Code, start: int, end: int, message: str, hint: str = "") -> _Wrong:
         self._problems.error(code, self._node.at(start, end), message, help=hint)
         return _Wrong()
-
-
-_EXAMPLE = (
-    "a type is written as in `string`, `date?`, `integer(min=1) = 1`, `list<string>` or `enum(new, paid)`"
-)
 
 
 def _constraint_value(base: Type, key: str, text: str) -> Any:

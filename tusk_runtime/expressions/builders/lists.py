@@ -21,7 +21,7 @@ from tusk_runtime.expressions.calls import (
     wrong_argument,
 )
 from tusk_runtime.expressions.checker import Checker
-from tusk_runtime.expressions.code import UNKNOWN, Code
+from tusk_runtime.expressions.code import Code
 from tusk_runtime.expressions.library import conversions, lists
 from tusk_runtime.language.diagnostics import did_you_mean
 from tusk_runtime.types import (
@@ -32,6 +32,7 @@ from tusk_runtime.types import (
     NUMERIC,
     STRING,
     TEXTS,
+    UNKNOWN,
     Type,
 )
 from tusk_runtime.types.generate import name

@@ -16,16 +16,19 @@ from tusk_runtime.expressions.calls import (
     wrong_argument,
 )
 from tusk_runtime.expressions.checker import Checker
-from tusk_runtime.expressions.code import UNKNOWN, Code
+from tusk_runtime.expressions.code import Code
 from tusk_runtime.expressions.library import lists
 from tusk_runtime.language.diagnostics import did_you_mean
 from tusk_runtime.types import (
     JSON,
     STRING,
+    UNKNOWN,
     Field,
     Record,
     Type,
     assignable,
+    marked_as,
+    personal,
 )
 
 
@@ -35,26 +38,32 @@ def entries(c: Checker, call: s.Call, expected: Expected) -> Code:
     if not code.known:
         return c.unknown(call)
     type_ = code.type
+    key = STRING if type_.record is not None else _text_of(type_)
     if type_.kind == "map":
         value = type_.entry
     elif type_.kind == "json":
-        value = JSON
+        value = marked_as(JSON, type_)
     elif type_.record is not None:
         kinds = {field.type for field in type_.record.fields.values()}
-        value = kinds.pop() if len(kinds) == 1 else JSON
-        if value is JSON and call.name != "keys":
+        value = kinds.pop() if len(kinds) == 1 else marked_as(JSON, type_)
+        if value.kind == "json" and call.name != "keys":
             code = c.convert(code, JSON)
     else:
         return wrong_argument(c, code, "map", call)
     function = {"keys": lists.keys, "values": lists.values, "items": lists.items}[call.name]
     item = {
-        "keys": STRING,
+        "keys": key,
         "values": value,
         "items": Type(
-            "record", record=Record("entry", {"key": Field("key", STRING), "value": Field("value", value)})
+            "record", record=Record("entry", {"key": Field("key", key), "value": Field("value", value)})
         ),
     }[call.name]
     return Code(c.budgeted(function, code.node), Type("list", item=item), call, missing=code.missing)
+
+
+def _text_of(type_: Type) -> Type:
+    """The type of the keys of a map or of json: personal where all of it is."""
+    return personal(STRING) if type_.pii else STRING
 
 
 def combine(c: Checker, call: s.Call, expected: Expected) -> Code:
@@ -85,6 +94,9 @@ def combine(c: Checker, call: s.Call, expected: Expected) -> Code:
         for key, field in two.type.record.fields.items():
             before = fields.get(key)
             if before is not None and assignable(field.type, before.type):
+                marked = marked_as(before.type, field.type)
+                changed = changed or marked is not before.type
+                fields[key] = Field(key, marked, before.default)
                 continue
             fields[key] = Field(key, field.type)
             changed = True
@@ -93,7 +105,8 @@ def combine(c: Checker, call: s.Call, expected: Expected) -> Code:
     elif one.type.kind == "map" and two.type.kind == "map":
         type_, (one, two) = c.common([one, two], call, "both maps")
     elif "json" in (one.type.kind, two.type.kind):
-        one, two, type_ = c.convert(one, JSON), c.convert(two, JSON), JSON
+        one, two = c.convert(one, JSON), c.convert(two, JSON)
+        type_ = marked_as(marked_as(JSON, one.type), two.type)
     else:
         return wrong_argument(c, two, str(one.type), call)
     if type_ is UNKNOWN:

@@ -7,13 +7,11 @@ from tusk_runtime.expressions import syntax as s
 from tusk_runtime.expressions.builders.common import (
     Expected,
     bare,
-    function_of,
     parameter_of,
 )
 from tusk_runtime.expressions.calls import (
     argument,
     literal_argument,
-    plain_call,
 )
 from tusk_runtime.expressions.checker import Checker
 from tusk_runtime.expressions.code import Code
@@ -43,15 +41,6 @@ def matches(c: Checker, call: s.Call, expected: Expected) -> Code:
     c.shared.budgeted = True
     node = c.operation(texts.matcher(compiled), name("tusk budget"), code.node, title=f"matches {pattern}")
     return Code(node, BOOLEAN, call, missing=code.missing)
-
-
-def mask(c: Checker, call: s.Call, expected: Expected) -> Code:
-    """`mask(s)`: personal data may pass through it."""
-    c.masking += 1
-    try:
-        return plain_call(c, call, function_of(call).signatures, texts.mask, budget=False)
-    finally:
-        c.masking -= 1
 
 
 def absolute(c: Checker, call: s.Call, expected: Expected) -> Code:

@@ -8,9 +8,9 @@ from decimal import Decimal
 from typing import Any
 
 from tusk_runtime.expressions.limits import Budget, Failure
-from tusk_runtime.types import BOOLEAN, DATE, DATETIME, DECIMAL, DURATION, INTEGER, NUMBER, Type
+from tusk_runtime.types import BOOLEAN, DATE, DATETIME, DECIMAL, DURATION, INTEGER, NUMBER, Type, personal
 from tusk_runtime.types.reading import Reader
-from tusk_runtime.types.values import check_decimal, format_datetime, format_decimal, format_duration, show
+from tusk_runtime.types.values import check_decimal, format_datetime, format_decimal, format_duration
 
 
 def _reading(type_: Type) -> Callable[[Any], Any]:
@@ -18,7 +18,9 @@ def _reading(type_: Type) -> Callable[[Any], Any]:
         reader = Reader()
         result = reader.read(type_, x)
         if reader.issues:
-            raise Failure(reader.issues[0].message)
+            hidden = Reader()
+            hidden.read(personal(type_), x)
+            raise Failure(reader.issues[0].message, masked=hidden.issues[0].message)
         return result
 
     return read
@@ -78,7 +80,7 @@ def string(x: Any) -> str:
         return str(x)
     if isinstance(x, float):
         return repr(x)
-    raise Failure(f"{show(x, 40)} has no text; use `to_json` or `join`")
+    raise Failure("{} has no text; use `to_json` or `join`", x)
 
 
 def date_text(x: date) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from tusk_runtime.expressions.limits import MAX_LIST, Budget, Failure, OverBudget
 from tusk_runtime.expressions.operations import ROUNDED, divide, finite, integer
 from tusk_runtime.types.constraints import freeze
-from tusk_runtime.types.values import EXACT, show
+from tusk_runtime.types.values import EXACT
 
 _ZERO = Decimal(0)
 
@@ -20,7 +20,7 @@ def length(x: Any) -> int:
     """How many entries or characters."""
     if isinstance(x, list | dict | str):
         return len(x)
-    raise Failure(f"{show(x, 40)} has no length")
+    raise Failure("{} has no length", x)
 
 
 def sum_integers(b: Budget, xs: list[int]) -> int:
@@ -172,7 +172,7 @@ def items(b: Budget, m: dict[str, Any]) -> list[dict[str, Any]]:
 def _map(m: Any) -> dict[str, Any]:
     if isinstance(m, dict):
         return m
-    raise Failure(f"{show(m, 40)} is no map")
+    raise Failure("{} is no map", m)
 
 
 def combine(b: Budget, a: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:

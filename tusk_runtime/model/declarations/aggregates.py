@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from tusk_runtime.expressions import compile_value
@@ -15,6 +16,7 @@ from tusk_runtime.model.named_types import BROKEN, is_open, read_fields
 from tusk_runtime.model.reader import DESCRIPTION, Key, Reader, wrong_type
 from tusk_runtime.model.scopes import event_data, fold_scope, nullable, partial, record_type
 from tusk_runtime.types import ABSENT, UUID, Field, Record, Type
+from tusk_runtime.types import codes as type_codes
 
 KEYS = (
     DESCRIPTION,
@@ -90,6 +92,14 @@ def _id(b: Building, reader: Reader) -> Type:
             'write the type of the id, without `?` and default: `"uuid"`, `"string"` or `"integer"`',
         )
         return UUID
+    if found.type.pii:
+        b.problems.error(
+            type_codes.ERASURE,
+            node.span,
+            f"the id of {reader.what} is personal data, and an id stands in every event and is never erased",
+            help='take an id of its own, such as `id: "uuid"`, and keep this one in the state, marked `pii`',
+        )
+        return replace(found.type, pii=False)
     return found.type
 
 
@@ -123,6 +133,13 @@ def _machine(b: Building, reader: Reader, state: Record) -> str | None:
             help=f'declare it as `{name}: "enum(new, …) = new"`',
         )
         return None
+    if type_.pii:
+        b.problems.error(
+            type_codes.ERASURE,
+            reader.value_span("machine"),
+            f"the state field `{name}` is personal data, and the state of a machine is told to whoever asks",
+            help="take the mark off, or name another field",
+        )
     return name
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import cast
 
-from tusk_runtime.expressions import Expression, Scope, compile_value
+from tusk_runtime.expressions import Expression, Place, Scope, compile_value
+from tusk_runtime.expressions.codes import PERSONAL
 from tusk_runtime.language.diagnostics import nearest
 from tusk_runtime.language.document import Entry, MapNode, ScalarNode
 from tusk_runtime.model.application import Aggregate, Command, Creates, Rule
@@ -47,6 +48,7 @@ KEYS = (
     Key("internal", "`true` or `false`", "`true`: no endpoint."),
 )
 RULES = '`{ check: "{{ … }}", message: "…" }`, or a list of these'
+MESSAGE = Place("the message of a rule is shown to whoever asks")
 HINT = "the fields of a command stand in `fields: { … }`"
 
 
@@ -187,6 +189,15 @@ def _id(b: Building, reader: Reader, fields: Record, aggregate: Aggregate) -> Ex
             help="make the field required, or settle it: `{{ command.field ?? … }}`",
         )
         return None
+    if expression.personal:
+        b.problems.error(
+            PERSONAL,
+            node.span,
+            f"`id` of {reader.what} is personal data, and an id stands in every event and is never erased",
+            help="take an id of its own, such as a uuid, and keep this in a field marked `pii`",
+            related=[(aggregate.span, "the aggregate")],
+        )
+        return expression
     # A text is read as an id when the command is there.
     if not any(assignable(type_, fits) for fits in (aggregate.id, id_type(aggregate.id), STRING)):
         b.problems.error(
@@ -206,5 +217,5 @@ def _rule(b: Building, node: MapNode, scope: Scope, what: str) -> Rule | None:
     message_node = reader.node_of("message")
     message: Expression | str | None = "a rule of this command does not hold"
     if message_node is not None:
-        message = compile_value(message_node, scope, b.problems, STRING)
+        message = compile_value(message_node, scope, b.problems, STRING, MESSAGE)
     return Rule(check, message) if check is not None and message is not None else None

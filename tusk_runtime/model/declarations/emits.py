@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tusk_runtime.expressions import Expression, Scope, compile_value
+from tusk_runtime.expressions import Expression, Place, Scope, compile_value
+from tusk_runtime.expressions.codes import PERSONAL
 from tusk_runtime.language.diagnostics import nearest
 from tusk_runtime.language.document import Entry, MapNode, Node, ScalarNode
 from tusk_runtime.language.source import Span
@@ -15,7 +16,7 @@ from tusk_runtime.model.loops import AS, FOR_EACH, WHEN, read_condition, read_lo
 from tusk_runtime.model.named_types import is_open
 from tusk_runtime.model.reader import DESCRIPTION, Key, Reader, items_of, wrong_type
 from tusk_runtime.model.scopes import partial, record_type
-from tusk_runtime.types import ABSENT, JSON, Field, Record, assignable
+from tusk_runtime.types import ABSENT, JSON, TEXTS, Field, Record, assignable, exposed, personal
 
 EMIT_KEYS = (
     DESCRIPTION,
@@ -68,7 +69,11 @@ def _emit(b: Building, node: Node, scope: Scope, command: Record, what: str) -> 
     if event.declared:
         data = _data(b, event, data_node, scope, command, what, span)
     else:
-        data = compile_value(data_node or MapNode({}, span), scope, b.problems, JSON)
+        place = Place(
+            f"the event `{event.name}` has no declared fields, which could be marked",
+            f"declare it: `[events.{event.name}]`",
+        )
+        data = compile_value(data_node or MapNode({}, span), scope, b.problems, JSON, place)
     if data is None:
         return None
     named = set(data_node.entries if data_node is not None else ()) | set(command.fields)
@@ -108,6 +113,8 @@ def _data(
         source = command.fields.get(field.name)
         if source is None and field.required and not is_open(command):
             _no_source(b, event, field, command, what, span)
+        elif source is not None and exposed(source.type, field.type) is not None:
+            _not_marked(b, event, field, source, what, span)
         elif source is not None and assignable(source.type, field.type):
             filled = ScalarNode(f"{{{{ command.{field.name} }}}}", span, quoted=True)
             entries[field.name] = Entry(field.name, span, filled)
@@ -134,6 +141,26 @@ def _no_source(b: Building, event: EventType, field: Field, command: Record, wha
         span,
         f"`{field.name}` of the event `{event.name}` has no source: `data` does not name it, and {what} "
         "has no field of that name",
+        help=advice,
+        related=[(event.span, "declared here")],
+    )
+
+
+def _not_marked(b: Building, event: EventType, field: Field, source: Field, what: str, span: Span) -> None:
+    name = field.name
+    part = exposed(source.type, field.type)
+    if part is not None and part.path:
+        problem = f"whose `{part.path}` is personal data, and in the event's it is not marked `pii`"
+        advice = f"mark `{part.path.rpartition('.')[2]}` of `{part.record}`, too"
+    else:
+        problem = "which is personal data, and the event's is not marked `pii`"
+        advice = f'mark it: `{name}: "{personal(field.type)}"`'
+        if source.type.kind in TEXTS and field.type.kind == "string":
+            advice += f', or give a part of it: `data: {{ {name}: "{{{{ mask(command.{name}) }}}}" }}`'
+    b.problems.error(
+        PERSONAL,
+        span,
+        f"`{name}` of the event `{event.name}` is filled from the field of {what}, {problem}",
         help=advice,
         related=[(event.span, "declared here")],
     )

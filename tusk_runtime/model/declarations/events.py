@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from tusk_runtime.language.diagnostics import nearest
-from tusk_runtime.language.document import ScalarNode
+from tusk_runtime.language.document import MapNode, ScalarNode
 from tusk_runtime.language.source import Span
 from tusk_runtime.model.application import EventType
 from tusk_runtime.model.codes import CATEGORY_UNDECLARED, SAME_NAME
 from tusk_runtime.model.context import Building
 from tusk_runtime.model.named_types import read_fields
 from tusk_runtime.model.reader import DESCRIPTION, Key, Reader, items_of, wrong_type
-from tusk_runtime.types import Record
+from tusk_runtime.types import Record, erasable, lasting
+from tusk_runtime.types import codes as type_codes
 
 KEYS = (
     DESCRIPTION,
@@ -34,6 +35,7 @@ def read(b: Building) -> None:
     for entry, node in b.declarations("events"):
         reader = Reader(node, KEYS, f"the event `{entry.key}`", b.problems, entry.key_span, HINT)
         record = read_fields(reader, "fields", entry.key, b.types, reserved=RESERVED)
+        _check_erasable(b, reader, record)
         category, span = categories.pop(entry.key, ("", entry.key_span))
         own = reader.text("category")
         if own and category and own != category:
@@ -53,6 +55,26 @@ def read(b: Building) -> None:
             help=f"did you mean `{guess}`?" if guess else f"declare it: `[events.{name}]`",
         )
         b.events[name] = EventType(name, Record(name, {}), category, "", span, declared=False)
+
+
+def _check_erasable(b: Building, reader: Reader, record: Record) -> None:
+    """After an erasure a personal text reads `[erased]`, and anything else is null."""
+    node = reader.node_of("fields")
+    for name, field in record.fields.items():
+        found = lasting(field.type)
+        if found is None or not isinstance(node, MapNode):
+            continue
+        part = f"`{found.path}` in `{name}`" if found.path else f"`{name}`"
+        last = found.path.rpartition(".")[2] or name
+        where = "at its declaration" if found.path else "here"
+        b.problems.error(
+            type_codes.ERASURE,
+            node.entries[name].node.span,
+            f"{part} of {reader.what} is personal data that could not be erased",
+            label="neither text nor optional",
+            help=f"after an erasure anything but a text is null, so write `?` {where}: "
+            f'`{last}: "{erasable(found.type)}"`',
+        )
 
 
 def _categories(b: Building) -> dict[str, tuple[str, Span]]:

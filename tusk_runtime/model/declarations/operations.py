@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, cast
 
-from tusk_runtime.expressions import Expression, Scope, compile_value
+from tusk_runtime.expressions import COMPARED, Expression, Scope, compile_value
 from tusk_runtime.language.diagnostics import nearest
 from tusk_runtime.language.document import Entry, MapNode, Node, ScalarNode
 from tusk_runtime.language.source import Span
@@ -244,7 +244,7 @@ class _Reading:
         # A row to change may be asked for with null, which no row has.
         fields = self.rows.columns.fields
         record = Record("row", {name: Field(name, fields[name].type.or_null()) for name in self.rows.key})
-        return compile_value(MapNode(entries, span), scope, self.problems, record_type(record))
+        return compile_value(MapNode(entries, span), scope, self.problems, record_type(record), COMPARED)
 
 
 def _equals(node: Node) -> Node | None:

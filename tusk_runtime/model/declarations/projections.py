@@ -16,7 +16,7 @@ from tusk_runtime.model.declarations.operations import OPERATION_KEYS, Rows, rea
 from tusk_runtime.model.named_types import BROKEN, is_open, read_fields
 from tusk_runtime.model.reader import DESCRIPTION, Key, Reader, items_of, wrong_type
 from tusk_runtime.model.scopes import event_data
-from tusk_runtime.types import ABSENT, JSON, STRING, Record, Type
+from tusk_runtime.types import ABSENT, JSON, STRING, Record, Type, holds_pii, personal
 
 KEYS = (
     DESCRIPTION,
@@ -126,16 +126,20 @@ def _on(b: Building, rows: Rows, reader: Reader) -> dict[str, tuple[Operation, .
     found: dict[str, tuple[Operation, ...]] = {}
     for entry in reader.map("on", "a map of events and what they do") or ():
         if entry.key == "*":
-            operations = read_operations(rows, entry, JSON, _id_of(b, "*"), raw=True)
+            # The data of an event of any type may be that of one which holds personal data.
+            holds = any(holds_pii(Type("record", record=event.fields)) for event in b.events.values())
+            data = personal(JSON) if holds else JSON
+            operations = read_operations(rows, entry, data, _id_of(b, "*"), raw=True)
             names = list(b.events)
         else:
-            event: EventType | None = b.find("events", entry.key, entry.key_span)
-            if event is None:
+            found_event: EventType | None = b.find("events", entry.key, entry.key_span)
+            if found_event is None:
                 continue
-            data = event_data(event.fields, event.declared)
-            meant = Entry(event.name, entry.key_span, entry.node)
-            operations = read_operations(rows, meant, data, _id_of(b, event.name), raw=not event.declared)
-            names = [event.name]
+            name, declared = found_event.name, found_event.declared
+            meant = Entry(name, entry.key_span, entry.node)
+            data = event_data(found_event.fields, declared)
+            operations = read_operations(rows, meant, data, _id_of(b, name), raw=not declared)
+            names = [name]
         for name in names:
             found[name] = (*found.get(name, ()), *operations)
     _check_one_aggregate(b, rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal, cast
 
-from tusk_runtime.expressions import Expression, compile_value
+from tusk_runtime.expressions import COMPARED, Expression, compile_value
 from tusk_runtime.language.document import Entry, MapNode, Node, ScalarNode
 from tusk_runtime.language.source import Span
 from tusk_runtime.model.application import Projection, Query, Search
@@ -210,7 +210,7 @@ def _search(b: Building, reader: Reader, columns: Record, params: Record) -> Sea
     text_node = inner.node_of("text")
     if text_node is None:
         return None
-    text = compile_value(text_node, params_scope(params), b.problems, STRING.or_null())
+    text = compile_value(text_node, params_scope(params), b.problems, STRING.or_null(), COMPARED)
     return Search(tuple(names), text) if text is not None and names else None
 
 
