@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 import traceback
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -22,10 +24,11 @@ from expression_support import (
     try_compile,
 )
 
-from tusk_runtime.expressions import Expression, ExpressionFailed, compile_value, explain, fuse
+from tusk_runtime.expressions import Expression, ExpressionFailed, Scope, compile_value, explain, fuse
 from tusk_runtime.language.diagnostics import Problems
 from tusk_runtime.language.document import ScalarNode
 from tusk_runtime.language.source import Source
+from tusk_runtime.types import DATE, DURATION, INTEGER, JSON, STRING, Type, personal, record_of
 
 FAILURES: list[tuple[str, str, str, dict[str, str]]] = [
     ("1 + data.n / data.zero", "data.n / data.zero", "division by zero", {"data.n": "7", "data.zero": "0"}),
@@ -199,3 +202,72 @@ def test_decimals_stay_exact_under_another_context() -> None:
         assert compiled("{{ -(data.total + 0.12345) }}")(NOW, {}, VALUES) == Decimal("-150.12345")
         assert compiled("{{ sum([data.total, 0.12345]) }}")(NOW, {}, VALUES) == Decimal("150.12345")
         assert compiled("{{ abs(-(data.total + 0.12345)) }}")(NOW, {}, VALUES) == Decimal("150.12345")
+
+
+PERSONAL = record_of(
+    "data",
+    phone=personal(STRING),
+    words=Type("list", item=personal(STRING)),
+    notes=personal(JSON),
+    by_name=personal(Type("map", item=INTEGER)),
+    days=personal(DURATION),
+    day=DATE,
+    note=STRING,
+    n=INTEGER,
+    zero=INTEGER,
+)
+PERSONAL_VALUES = {
+    "phone": "secret",
+    "words": ["secret"],
+    "notes": {"secret": "secret"},
+    "by_name": {"secret": 1},
+    "days": timedelta(hours=5, seconds=7),
+    "day": date(2026, 1, 1),
+    "note": "note",
+    "n": 3,
+    "zero": 0,
+}
+
+
+@pytest.mark.parametrize(
+    ("source", "message", "values"),
+    [
+        ("integer(data.phone)", "must be an integer, not ***", {"data.phone": "***"}),
+        ("decimal(data.phone)", "must be a decimal number, not ***", {}),
+        ("date(data.phone)", "must be a date, not ***", {}),
+        ("data.words[4]", "there is no index 4 in 1 entries", {"data.words": "***"}),
+        ("data.notes.name", "there is no such key", {"data.notes": "***"}),
+        ("data.notes.secret.more", "there is no *** in ***", {}),
+        ("data.notes.secret + 1", "must be an integer, not ***", {}),
+        ("data.by_name.other", "there is no such key", {"data.by_name": "***"}),
+        ("data.by_name[data.phone + '!']", "there is no such key", {"data.phone + '!'": "***"}),
+        ("data.day + data.days", "a date moves by whole days only, not by ***", {"data.days": "***"}),
+        ("length(data.notes.secret) // data.zero", "division by zero", {"data.zero": "0"}),
+        ("5 in data.notes.secret", "nothing can be in ***", {}),
+        # What is not personal is told, also beside what is.
+        ("integer(data.note)", "must be an integer, not 'note'", {"data.note": "'note'"}),
+        ("data.n // data.zero", "division by zero", {"data.n": "3"}),
+    ],
+    ids=str,
+)
+def test_personal_data_is_masked(source: str, message: str, values: dict[str, str]) -> None:
+    expression = compiled("{{ " + source + " }}", scope=Scope({"data": PERSONAL}))
+    with pytest.raises(ExpressionFailed) as caught:
+        expression(PERSONAL_VALUES)
+    found = caught.value
+    assert message in found.message
+    assert values.items() <= dict(found.values).items()
+    assert "secret" not in str(found) + str([value for _, value in found.values])
+
+
+def test_what_does_not_fit_a_personal_place_is_masked() -> None:
+    marked = personal(Type("string", max=3))
+    for expected, told in (
+        (marked, "at most 3 characters"),
+        (personal(INTEGER), "must be an integer, not ***"),
+    ):
+        source = "{{ data.phone }}" if expected is marked else "{{ data.notes.secret }}"
+        expression = compiled(source, expected, Scope({"data": PERSONAL}))
+        with pytest.raises(ExpressionFailed, match=re.escape(told)) as caught:
+            expression(PERSONAL_VALUES)
+        assert "secret" not in str(caught.value) + str([value for _, value in caught.value.values])

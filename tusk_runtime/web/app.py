@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tusk_runtime.running.service import Service
 from tusk_runtime.web.context import Context, Streams
 from tusk_runtime.web.limits import Limits
+from tusk_runtime.web.masking import Masks
 from tusk_runtime.web.problems import Problem, problem_of
 from tusk_runtime.web.requests import Disconnected, media_type
 from tusk_runtime.web.routes import aggregates, events, openapi, page, queries, status
@@ -51,6 +52,7 @@ class WebApp:
         self._security = security
         self._limits = limits
         self._streams = Streams(limits.streams)
+        self._masks = Masks(service)
         self._command = CommandRoute(service, limits)
         self._bulk = BulkRoute(service, limits, self._streams.closing)
         self._router: ASGIApp = Router(ROUTES, redirect_slashes=False)
@@ -116,7 +118,9 @@ class WebApp:
         # The first page explains itself to those who have no token yet; it checks on its own.
         if path not in (_OPEN_PATH, "/") and not path.startswith(_OPEN_PREFIX):
             self._security.require_reader(scope, headers)
-        scope["tusk"] = Context(self._service, self._security, self._limits, self._streams, headers)
+        scope["tusk"] = Context(
+            self._service, self._security, self._limits, self._streams, headers, self._masks
+        )
         # Starlette's router raises for unknown paths and methods only within an application.
         scope["app"] = self
         await self._router(scope, receive, send)

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from tusk_runtime.running.service import Service
 from tusk_runtime.web.limits import Limits
+from tusk_runtime.web.masking import Masks
 from tusk_runtime.web.problems import STANDARD_HEADERS, Problem
 from tusk_runtime.web.security import Headers, Security
 
@@ -47,6 +48,7 @@ class Context:
     limits: Limits
     streams: Streams
     headers: Headers
+    masks: Masks
 
     @staticmethod
     def of(request: Request) -> Context:

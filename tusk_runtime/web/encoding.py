@@ -11,6 +11,7 @@ import orjson
 from tusk_runtime.events import StoredEvent, id_text
 from tusk_runtime.running.service import AggregateAnswer, QueryAnswer, Status
 from tusk_runtime.types import encode_default
+from tusk_runtime.web.masking import Masks
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -69,8 +70,10 @@ def microseconds_of(text: str) -> int:
     return ((at if at.tzinfo else at.replace(tzinfo=UTC)) - EPOCH) // _MICROSECOND
 
 
-def event_json(event: StoredEvent) -> bytes:
-    """A stored event as one JSON object. Its data is embedded as it is stored, not decoded and encoded."""
+def event_json(event: StoredEvent, masks: Masks) -> bytes:
+    """A stored event as one JSON object. Its data is embedded as it is stored, not decoded and encoded, where
+    nothing in it is masked.
+    """
     metadata = orjson.loads(event.metadata) if event.metadata else {}
     metadata["command_id"] = id_text(event.command_id)
     metadata["correlation_id"] = id_text(event.correlation_id)
@@ -83,7 +86,7 @@ def event_json(event: StoredEvent) -> bytes:
             "aggregate_id": event.aggregate_id,
             "version": event.version,
             "timestamp": time_text(event.timestamp),
-            "data": orjson.Fragment(event.data or b"{}"),
+            "data": orjson.Fragment(masks.data(event)),
             "metadata": metadata,
         }
     )
@@ -99,7 +102,7 @@ def query_json(answer: QueryAnswer) -> bytes:
     return dumps(body)
 
 
-def aggregate_json(answer: AggregateAnswer) -> bytes:
+def aggregate_json(answer: AggregateAnswer, masks: Masks) -> bytes:
     """The body of `GET /api/aggregates/{Type}/{id}`."""
     return dumps(
         {
@@ -107,7 +110,7 @@ def aggregate_json(answer: AggregateAnswer) -> bytes:
             "aggregate_id": answer.aggregate_id,
             "version": answer.version,
             "position": answer.position,
-            "state": answer.state,
+            "state": masks.state(answer),
         }
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tusk_runtime.model.application import Aggregate, Application, Command, Query
-from tusk_runtime.types import Record, Type, json_schema
+from tusk_runtime.types import Record, Type, json_schema, record_schema
 from tusk_runtime.web.routes.commands import BULK_TYPE
 
 Schema = dict[str, Any]
@@ -148,7 +148,7 @@ def _aggregate(aggregate: Aggregate) -> Schema:
             aggregate_id=_TEXT,
             version=_POSITION,
             position=_POSITION,
-            state=schema_of(aggregate.state),
+            state=record_schema(aggregate.state, masked=True),
         ),
         [
             {"name": "id", "in": "path", "required": True, "schema": _TEXT},
@@ -163,7 +163,7 @@ def _events(application: Application) -> Schema:
     return _get(
         "events",
         "events",
-        "A page of the log.",
+        "A page of the log; personal data in it is masked.",
         _object(events={"type": "array", "items": _ref("Event")}, next_after=_POSITION),
         [
             _parameter("after", _POSITION),
@@ -180,7 +180,7 @@ def _live(application: Application) -> Schema:
     operation = _get(
         "live_events",
         "events",
-        "Events as they are committed: server-sent events whose id is the position.",
+        "Events as they are committed: server-sent events whose id is the position; personal data is masked.",
         _TEXT,
         [
             _parameter("after", _POSITION),

@@ -27,7 +27,7 @@ async def aggregate(request: Request) -> Response:
         version=version,
         at=None if at is None else _time(at),
     )
-    return json_response(aggregate_json(answer))
+    return json_response(aggregate_json(answer, context.masks))
 
 
 def _time(text: str) -> int:

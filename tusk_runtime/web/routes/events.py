@@ -31,8 +31,9 @@ async def events(request: Request) -> Response:
         backwards=parameters.flag("backwards"),
     )
     next_after = page[-1].position if page else after
+    shown = [event_json(event, context.masks) for event in page]
     # Joined as texts: each event is JSON already, and a page may hold a thousand.
-    body = b'{"events":[%b],"next_after":%d}' % (b",".join([event_json(event) for event in page]), next_after)
+    body = b'{"events":[%b],"next_after":%d}' % (b",".join(shown), next_after)
     return json_response(body)
 
 

@@ -13,6 +13,7 @@ from tusk_runtime.errors import Unavailable
 from tusk_runtime.events import StoredEvent
 from tusk_runtime.web.context import Context
 from tusk_runtime.web.encoding import event_json
+from tusk_runtime.web.masking import Masks
 from tusk_runtime.web.problems import STANDARD_HEADERS, Problem
 from tusk_runtime.web.requests import QueryString, integer_of
 
@@ -90,7 +91,7 @@ class LiveRoute:
                     break
                 finally:
                     page = None
-                await _send(send, frames(events, selection), stall)
+                await _send(send, frames(events, selection, context.masks), stall)
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
             for task in [*leaving, page] if page is not None else leaving:
@@ -114,13 +115,13 @@ class Selection:
         )
 
 
-def frames(events: Sequence[StoredEvent], selection: Selection) -> bytes:
+def frames(events: Sequence[StoredEvent], selection: Selection, masks: Masks) -> bytes:
     """Events as frames; a comment for a silent page."""
     if not events:
         return b": \n\n"
     # A line break within JSON is only ever blank space, but it would end the frame.
     out = [
-        b"id: %d\ndata: %b\n\n" % (event.position, event_json(event).translate(_BREAKS))
+        b"id: %d\ndata: %b\n\n" % (event.position, event_json(event, masks).translate(_BREAKS))
         for event in events
         if selection.holds(event)
     ]

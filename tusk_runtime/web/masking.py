@@ -1,0 +1,59 @@
+"""What people see of events and states while they browse: personal data is masked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from tusk_runtime.events import StoredEvent
+from tusk_runtime.model.application import Application
+from tusk_runtime.running.service import AggregateAnswer, Service
+from tusk_runtime.types import MASK, Type, masker
+from tusk_runtime.types.personal import Mask
+
+
+class Masks:
+    """The masks of the application that is live; those of another one after a reload."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._application: Application | None = None
+        self._events: Mapping[str, Mask | None] = {}
+        self._states: Mapping[str, Mask | None] = {}
+        self._any = False
+
+    def data(self, event: StoredEvent) -> bytes:
+        """The data of an event as JSON that may be shown: as it is stored where nothing is personal."""
+        self._follow()
+        mask = self._events.get(event.type, _hide_all if self._any else None)
+        data = event.data or b"{}"
+        return data if mask is None else orjson.dumps(mask(orjson.loads(data)))
+
+    def state(self, answer: AggregateAnswer) -> Mapping[str, Any]:
+        """The state of an aggregate as it may be shown."""
+        self._follow()
+        mask = self._states.get(answer.aggregate_type)
+        shown: Mapping[str, Any] = answer.state if mask is None else mask(dict(answer.state))
+        return shown
+
+    def _follow(self) -> None:
+        application = self._service.application
+        if application is self._application:
+            return
+        self._events = {
+            name: masker(Type("record", record=event.fields)) for name, event in application.events.items()
+        }
+        self._states = {
+            name: masker(Type("record", record=aggregate.state))
+            for name, aggregate in application.aggregates.items()
+        }
+        marked = [*self._events.values(), *self._states.values()]
+        self._any = any(mask is not None for mask in marked)
+        self._application = application
+
+
+def _hide_all(data: Any) -> Any:
+    """The data of an event that the file declares no more: nobody knows what of it was personal."""
+    return dict.fromkeys(data, MASK) if isinstance(data, dict) else MASK
