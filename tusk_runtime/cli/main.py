@@ -11,6 +11,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "graph": ("tusk_runtime.cli.graph", "Draw what a file consists of, and what leads to what."),
     "explain": ("tusk_runtime.cli.explain", "Say what a code, key, type, function or operator means."),
     "new": ("tusk_runtime.cli.new", "Write a first .tsk file to begin with."),
+    "schema": ("tusk_runtime.cli.schema", "Print the JSON Schema of a .tsk file, or of what one declares."),
     "send": ("tusk_runtime.cli.send", "Send the rows of a CSV or JSON-lines file as commands."),
     "show": ("tusk_runtime.cli.show", "Print a file as the runtime reads it."),
     "test": ("tusk_runtime.cli.test", "Run the tests that a file declares."),

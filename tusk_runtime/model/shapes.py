@@ -22,9 +22,14 @@ def either(*schemas: Schema) -> Schema:
     return {"anyOf": list(schemas)}
 
 
+def several(schema: Schema) -> Schema:
+    """A list of them."""
+    return {"type": "array", "items": schema}
+
+
 def many(schema: Schema) -> Schema:
     """One, or a list of them."""
-    return either(schema, {"type": "array", "items": schema})
+    return either(schema, several(schema))
 
 
 def named(schema: Schema) -> Schema:
@@ -84,7 +89,7 @@ SHAPES: Mapping[str, Shape] = {
     "event → operations": lambda inner: named(many(inner)),
     "events": lambda inner: many(either(TEXT, inner)),
     "commands, events, `after`": lambda inner: many(either(TEXT, inner)),
-    "events, or a map of expectations": lambda inner: either(inner, many(TEXT), many(either(TEXT, MAP))),
+    "events, or a map of expectations": lambda inner: either(inner, TEXT, several(either(TEXT, MAP))),
     "list of aggregates": alone(many(either(TEXT, MAP))),
     "projection → rows": alone(many(either(TEXT, MAP))),
     "query → `params`, `rows`": lambda inner: many(named(inner)),

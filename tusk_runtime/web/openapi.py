@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tusk_runtime.model.application import Aggregate, Application, Command, Query
+from tusk_runtime.model.contracts import command_schema
 from tusk_runtime.types import Record, Type, json_schema, record_schema
 from tusk_runtime.web.routes.commands import BULK_TYPE
 
@@ -66,13 +67,7 @@ def schema_of(record: Record) -> Schema:
 
 
 def _command(command: Command) -> Schema:
-    fields = schema_of(command.fields)
-    if command.takes_aggregate_id:
-        required = list(fields.get("required", ()))
-        if command.needs_aggregate_id:
-            required.insert(0, "aggregate_id")
-        properties = {"aggregate_id": {**_TEXT, "minLength": 1}, **fields.get("properties", {})}
-        fields = {**fields, "properties": properties, "required": required}
+    fields = command_schema(command)
     line = {
         "type": "object",
         "properties": {"command_id": _TEXT, "fields": fields},
