@@ -9,6 +9,7 @@ import click
 VERBS: dict[str, tuple[str, str]] = {
     "check": ("tusk_runtime.cli.check", "Tell every problem of a file, without running it."),
     "graph": ("tusk_runtime.cli.graph", "Draw what a file consists of, and what leads to what."),
+    "eval": ("tusk_runtime.cli.eval", "Print the value of an expression for an event."),
     "explain": ("tusk_runtime.cli.explain", "Say what a code, key, type, function or operator means."),
     "new": ("tusk_runtime.cli.new", "Write a first .tsk file to begin with."),
     "schema": ("tusk_runtime.cli.schema", "Print the JSON Schema of a .tsk file, or of what one declares."),

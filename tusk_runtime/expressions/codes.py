@@ -127,3 +127,11 @@ TOO_LARGE = define(
 NUMBER_SIZE = define(
     "TSK453", "number out of range", "An integer has 64 bits, a decimal 38 digits, a number is finite."
 )
+
+NO_VALUE = define(
+    "TSK460",
+    "an expression without a value",
+    "The expression is right, and has no value for these inputs: a key is missing, a divisor is zero, a text "
+    "is no number. `tusk eval` tells it with this code; a running application refuses the command with 422, "
+    "or stops the projection, with the same place and values.",
+)
