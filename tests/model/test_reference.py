@@ -72,7 +72,7 @@ def test_no_other_word_is_in_the_page() -> None:
     assert set(re.findall(r"TSK\d{3}", PAGE)) <= set(CODES)
     operators = {name.partition(".")[0] for name in (*AVAILABLE, *REJECTED)}
     assert set(re.findall(r"`@(\w+)", PAGE)) <= operators | {"name"}
-    examples = {"name", "section", "outer", "a"}
+    examples = {"name", "section", "outer", "a", "erased"}
     assert set(re.findall(r"`\[(\w+)(?:\.[\w*]+)?\]", PAGE)) <= {*SECTIONS, *LATER} | examples
 
 
