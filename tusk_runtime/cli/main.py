@@ -9,8 +9,10 @@ import click
 VERBS: dict[str, tuple[str, str]] = {
     "check": ("tusk_runtime.cli.check", "Tell every problem of a file, without running it."),
     "graph": ("tusk_runtime.cli.graph", "Draw what a file consists of, and what leads to what."),
+    "env": ("tusk_runtime.cli.env", "List the environment variables that a file asks for."),
     "eval": ("tusk_runtime.cli.eval", "Print the value of an expression for an event."),
     "explain": ("tusk_runtime.cli.explain", "Say what a code, key, type, function or operator means."),
+    "extract": ("tusk_runtime.cli.extract", "Take the configuration out of a Markdown guide."),
     "new": ("tusk_runtime.cli.new", "Write a first .tsk file to begin with."),
     "schema": ("tusk_runtime.cli.schema", "Print the JSON Schema of a .tsk file, or of what one declares."),
     "send": ("tusk_runtime.cli.send", "Send the rows of a CSV or JSON-lines file as commands."),

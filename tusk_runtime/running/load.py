@@ -11,7 +11,8 @@ from typing import NamedTuple
 from tusk_runtime.errors import InvalidConfiguration
 from tusk_runtime.language.diagnostics import Diagnostic, Problems
 from tusk_runtime.language.files import digest
-from tusk_runtime.language.load import load_file
+from tusk_runtime.language.load import load_file, load_source
+from tusk_runtime.language.source import Source
 from tusk_runtime.model.application import Application
 from tusk_runtime.model.build import build
 
@@ -42,6 +43,18 @@ def load(path: Path, environment: Mapping[str, str]) -> Loaded:
         except InvalidConfiguration as error:
             return Loaded(None, error.diagnostics, files)
     return Loaded(application, application.warnings, files)
+
+
+def load_piece(source: Source, environment: Mapping[str, str], folder: Path) -> Loaded:
+    """Read, resolve, build and check a text that is no file of its own, such as a fence of a guide."""
+    problems = Problems()
+    with _collector_paused():
+        document = load_source(source, environment, problems, folder=folder)
+        try:
+            application = build(document, Path(source.name).name, problems)
+        except InvalidConfiguration as error:
+            return Loaded(None, error.diagnostics, document.files)
+    return Loaded(application, application.warnings, document.files)
 
 
 @contextmanager
