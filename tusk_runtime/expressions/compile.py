@@ -45,7 +45,7 @@ from tusk_runtime.types import (
     marked_as,
 )
 from tusk_runtime.types.kinds import TEXTS
-from tusk_runtime.types.reading import Reader, plain_json
+from tusk_runtime.types.reading import Reader
 
 
 def compile_value(
@@ -186,21 +186,20 @@ class _Compiler:
                 type_ = STRING if isinstance(value, str) else INTEGER if isinstance(value, int) else DECIMAL
         else:
             type_ = expected
-        if type_.kind == "json":
-            value = plain_json(value)
-        else:
-            reader = Reader()
-            # A literal is nobody's data: what is wrong with it is told as it is.
-            value = reader.read(replace(type_, pii=False) if type_.pii else type_, value)
-            if reader.issues:
-                issue = reader.issues[0]
-                hint = issue.help
-                if node.value is None:
-                    hint = "make the field optional with `?`"
-                elif isinstance(node.value, str) and self._looks_like_expression(node.value):
-                    hint = f'for an expression write `"{{{{ {node.value} }}}}"`'
-                self.problems.error(codes.RESULT, node.span, f"this {issue.message}", help=hint)
-                return None
+        reader = Reader()
+        # A literal is nobody's data: what is wrong with it is told as it is.
+        value = reader.read(replace(type_, pii=False) if type_.pii else type_, value)
+        if reader.issues:
+            issue = reader.issues[0]
+            hint = issue.help
+            if node.value is None:
+                hint = "make the field optional with `?`"
+            elif isinstance(node.value, str) and self._looks_like_expression(node.value):
+                hint = f'for an expression write `"{{{{ {node.value} }}}}"`'
+            elif type_.kind == "json":
+                hint = "quote it: a text keeps every digit"
+            self.problems.error(codes.RESULT, node.span, f"this {issue.message}", help=hint)
+            return None
         found = constant(value, self.shared.globals)
         found.site = Site(node, 0, len(str(node.value)))  # type: ignore[attr-defined]
         return Value(found, NULL if value is None else type_)

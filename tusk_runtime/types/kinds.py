@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -82,7 +83,7 @@ class Type:
 
     def _unmarked(self) -> str:
         if self.kind == "enum" and self.values:
-            text = f"enum({', '.join(self.values)})"
+            text = f"enum({', '.join(_quoted(value) for value in self.values)})"
         elif self.kind in ("list", "map") and self.item is not None:
             # The mark of the whole says that of its entries.
             text = f"{self.kind}<{self.item._unmarked() if self.pii else self.item}>"
@@ -91,6 +92,16 @@ class Type:
         else:
             text = self.kind
         return text + ("?" if self.optional else "")
+
+
+_PLAIN_WORD = re.compile(r"[^\s,()<>=?\"'\[\]{}]+")
+
+
+def _quoted(value: str) -> str:
+    """A value of an enum as it is written in a type."""
+    if _PLAIN_WORD.fullmatch(value):
+        return value
+    return f"'{value}'" if "'" not in value else '"' + value.replace('"', '\\"') + '"'
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,11 @@ def _schema(type_: Type, masked: bool) -> dict[str, Any]:
             return record_schema(type_.record, masked=masked)
         case "integer" | "number":
             return _bounded(dict(_BASE[type_.kind]), type_, "minimum", "maximum")
+        case "bytes":
+            return _bounded(dict(_BASE["bytes"]), type_, "minLength", "maxLength")
+        case "datetime" | "date" | "duration":
+            # JSON Schema itself knows no order of times; these names are the usual ones for it.
+            return _bounded(dict(_BASE[type_.kind]), type_, "formatMinimum", "formatMaximum")
     return dict(_BASE[type_.kind])
 
 
@@ -104,9 +109,9 @@ def _field(field: Field, masked: bool) -> dict[str, Any]:
 
 def _bounded(schema: dict[str, Any], type_: Type, low: str, high: str) -> dict[str, Any]:
     if type_.min is not None:
-        schema[low] = _number(type_.min)
+        schema[low] = _bound(type_.kind, type_.min)
     if type_.max is not None:
-        schema[high] = _number(type_.max)
+        schema[high] = _bound(type_.kind, type_.max)
     return schema
 
 
@@ -117,7 +122,11 @@ def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
     return {**schema, "type": [*(kinds if isinstance(kinds, list) else [kinds]), "null"]}
 
 
-def _number(value: Any) -> Any:
+def _bound(kind: str, value: Any) -> Any:
+    if kind == "bytes":
+        return 4 * -(-value // 3)  # the characters of so many bytes in base64
+    if kind in ("datetime", "date", "duration"):
+        return _plain(value)
     return value if isinstance(value, int | float) else float(value)
 
 

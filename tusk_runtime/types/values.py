@@ -27,6 +27,9 @@ _ISO = re.compile(
     r"(?:T(?=\d)(?:(?P<h>\d{1,12})H)?(?:(?P<m>\d{1,12})M)?(?:(?P<s>\d{1,15}(?:\.\d{1,6})?)S)?)?",
     re.ASCII,
 )
+_CALENDAR = re.compile(
+    r"-?P(?=[^T]*\d[YM])[\d.YMWD]*(?:T[\d.HMS]*)?|-?\d+\s*(?:mo|months?|y|years?)", re.ASCII
+)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _DATETIME = re.compile(
     # Systems that count nanoseconds give nine digits; what is below a microsecond is cut.
@@ -61,6 +64,8 @@ def parse_duration(text: str) -> timedelta:
         for unit, amount in match.groupdict().items():
             if amount:
                 total += _times(_UNITS[unit], amount)
+    elif _CALENDAR.fullmatch(text):
+        raise ValueError("months and years have no fixed length: count days, as in `30d` or `P30D`")
     else:
         raise ValueError("not a duration such as `90s`, `7d` or `PT1H30M`")
     return -total if match[1] else total
