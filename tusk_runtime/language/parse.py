@@ -79,8 +79,8 @@ class _Parse:
     def _recover(self, tokens: list[Token], index: int) -> None:
         """Tell what is wrong with `tokens[index]`, and feed what can be kept of the rest of the statement."""
         # Only who makes mistakes waits for the module that knows them all.
-        from tusk_runtime.language.mistake import Skip
-        from tusk_runtime.language.mistakes import explain
+        from tusk_runtime.language.mistakes.explain import explain
+        from tusk_runtime.language.mistakes.mistake import Skip
 
         skip = Skip.MEMBER
         told = False

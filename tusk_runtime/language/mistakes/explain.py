@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from tusk_runtime.language import codes
 from tusk_runtime.language.diagnostics import Problems
-from tusk_runtime.language.misplaced import explain_misplaced
-from tusk_runtime.language.mistake import Mistake, Skip
-from tusk_runtime.language.odd_expressions import explain_half, refused_reference
-from tusk_runtime.language.odd_lines import explain_line, opened_by_comment, tell_directive
-from tusk_runtime.language.odd_values import (
+from tusk_runtime.language.mistakes.expressions import explain_half, refused_reference
+from tusk_runtime.language.mistakes.lines import explain_line, opened_by_comment, tell_directive
+from tusk_runtime.language.mistakes.misplaced import explain_misplaced
+from tusk_runtime.language.mistakes.mistake import Mistake, Skip
+from tusk_runtime.language.mistakes.values import (
     explain_raw_block,
     explain_template,
     explain_unterminated,

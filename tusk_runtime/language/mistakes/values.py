@@ -5,10 +5,8 @@ from __future__ import annotations
 import re
 
 from tusk_runtime.language import codes, operators, refusals
-from tusk_runtime.language.misplaced import explain_misplaced
-from tusk_runtime.language.mistake import LITERALS, Mistake, Skip, quoted
-from tusk_runtime.language.odd_expressions import EXPRESSION, tell_expression
-from tusk_runtime.language.odd_lines import (
+from tusk_runtime.language.mistakes.expressions import EXPRESSION, tell_expression
+from tusk_runtime.language.mistakes.lines import (
     BRACE_LABEL,
     MARKUP,
     tell_fujsen,
@@ -16,6 +14,8 @@ from tusk_runtime.language.odd_lines import (
     tell_odd_space,
     tell_program_code,
 )
+from tusk_runtime.language.mistakes.misplaced import explain_misplaced
+from tusk_runtime.language.mistakes.mistake import LITERALS, Mistake, Skip, quoted
 from tusk_runtime.language.rejected import REJECTED
 from tusk_runtime.language.source import Span
 

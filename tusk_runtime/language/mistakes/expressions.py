@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from tusk_runtime.language import codes, refusals
-from tusk_runtime.language.mistake import LITERALS, Mistake, Skip, quoted
+from tusk_runtime.language.mistakes.mistake import LITERALS, Mistake, Skip, quoted
 from tusk_runtime.language.source import Span
 from tusk_runtime.language.tokens import OPENERS, OPERATORS, Token
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tusk_runtime.language import codes
-from tusk_runtime.language.mistake import Mistake, Skip
-from tusk_runtime.language.odd_expressions import EXPRESSION, explain_half, tell_expression
+from tusk_runtime.language.mistakes.expressions import EXPRESSION, explain_half, tell_expression
+from tusk_runtime.language.mistakes.mistake import Mistake, Skip
 from tusk_runtime.language.tokens import CLOSERS
 
 _CLOSING = {"LSQB": "]", "LBRACE": "}", "LPAR": ")"}

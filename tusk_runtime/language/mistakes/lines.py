@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from tusk_runtime.language import codes
-from tusk_runtime.language.mistake import Mistake, Skip, quoted
+from tusk_runtime.language.mistakes.mistake import Mistake, Skip, quoted
 from tusk_runtime.language.source import Span
 
 _KEYWORDS = re.compile(

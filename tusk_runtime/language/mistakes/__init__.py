@@ -1,0 +1,1 @@
+"""Says in words what is wrong with a text, and what to write instead."""
