@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tusk_runtime.model.build import outline
 from tusk_runtime.model.topology import Edge, Node, Topology, topology_of
 
 SHOP = (Path(__file__).parents[2] / "examples" / "shop.tsk").read_text()
+ENTIRE = model_golden.CASES / "whole_reactions_undeclared.case"
 PLACED = Node("event", "OrderPlaced")
 REACTIONS = """
 [consumers.mailer]
@@ -114,6 +116,114 @@ def machine(length: int) -> str:
     return "\n".join([*lines, "[events]", *(f"E{i}: {{}}" for i in range(1, length))]) + "\n"
 
 
+LOOP = """
+[events]
+Asked: {}
+Answered: {}
+
+[aggregates.Question]
+on: { Asked: {} }
+
+[aggregates.Answer]
+on: { Answered: {} }
+
+[commands.Ask]
+aggregate: "Question"
+creates: "either"
+emit: "Asked"
+
+[commands.Answer]
+aggregate: "Answer"
+creates: "either"
+emit: "Answered"
+
+[consumers.asking]
+on: { Answered: { send: "Ask" } }
+"""
+ANSWERING = 'on: { Asked: { send: "Answer" } }'
+"""What closes the loop: a consumer with this."""
+
+
+def loops(text: str) -> list[str]:
+    found = model_golden.diagnose(text)
+    assert {d.code for d in found if d.severity == "error"} <= {"TSK900", "TSK449"}
+    return [d.message for d in found if d.code == "TSK365"]
+
+
+@pytest.mark.parametrize(
+    "closing",
+    [
+        f"[consumers.c]\n{ANSWERING}",
+        '[consumers.c]\non: { Asked: [{ log: "x" }, { send: "Answer", with: { aggregate_id: "{{ data.id }}" } }] }',
+        '[sagas.S]\nstarts_on: "Asked"\nsteps: { name: "a", send: "Answer" }',
+        '[sagas.S]\nstarts_on: ["Asked"]\nkey: "{{ event.event_id }}"\non_completed: { send: "Answer" }',
+        '[streams.s]\nfrom: "Asked"\nsend: "Answer"',
+    ],
+)
+def test_a_loop_that_nothing_ends_is_told(closing: str) -> None:
+    (message,) = loops(LOOP + closing)
+    assert "`Asked`" in message
+    assert "`Answered` → consumer `asking` → `Ask`" in message
+
+
+@pytest.mark.parametrize(
+    "closing",
+    [
+        '[consumers.c]\non: { Asked: { send: "Answer", when: "{{ x }}" } }',
+        '[consumers.c]\non: { Asked: { send: "Answer", for_each: "{{ x }}" } }',
+        '[sagas.S]\nstarts_on: { event: "Asked", when: "{{ x }}" }\nsteps: [{ name: "a", send: "Answer" }]',
+        '[sagas.S]\nstarts_on: "Asked"\nsteps: [{ name: "a", wait: "1d", compensate: { send: "Answer" } }]',
+        '[sagas.S]\nstarts_on: "Asked"\non_failed: { send: "Answer" }',
+        '[sagas.S]\nstarts_on: "Asked"\nsteps: [{ name: "a", when: "{{ x }}", parallel: [{ name: "b", send: "Answer" }] }]',
+        '[sagas.S]\nstarts_on: "Answered"\nsteps: [{ name: "a", done_on: "Asked" }, { name: "b", send: "Answer" }]',
+        '[streams.s]\nfrom: "Asked"\nhaving: "{{ x }}"\nsend: "Answer"',
+        '[streams.s]\nfrom: "Asked"\nwhere: "{{ x }}"\nsend: "Answer"',
+        '[streams.s]\nfrom: "Asked"\ngroup_by: { x: "{{ x }}" }\nsend: "Answer"',
+        '[streams.s]\njoin: { by: { Asked: "{{ x }}" }, within: "1h" }\nfrom: "Asked"\nsend: "Answer"',
+        '[schedules.s]\nevery: "1d"\nsend: "Answer"',
+        '[consumers.c]\non: { Asked: { log: "x" } }\naccept: [{ topic: "t", send: "Answer" }]',
+    ],
+)
+def test_a_loop_that_a_reaction_may_end_is_not_told(closing: str) -> None:
+    assert loops(LOOP + closing) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "behind"),
+    [
+        ('creates: "either"', 'creates: "either"\nallow: "{{ meta.user_id != null }}"'),
+        ('creates: "either"', 'creates: "either"\nallow: "{{ lookup(\'x\', 1) != null }}"'),
+        ('creates: "either"', 'creates: "either"\nrequire: { check: "{{ aggregate.version < 3 }}" }'),
+        ('emit: "Asked"', 'emit: { event: "Asked", when: "{{ aggregate.version < 3 }}" }'),
+        ('emit: "Asked"', 'emit: { event: "Asked", for_each: "{{ range(0, 1) }}" }'),
+        ('creates: "either"', "creates: true\nid: \"{{ 'one' }}\""),
+    ],
+)
+def test_a_loop_that_a_command_may_end_is_not_told(before: str, behind: str) -> None:
+    assert before in LOOP
+    assert loops(LOOP.replace(before, behind, 1) + f"[consumers.c]\n{ANSWERING}") == []
+
+
+def test_a_command_that_only_creates_goes_on_with_new_aggregates_alone() -> None:
+    closing = f"[consumers.c]\n{ANSWERING}"
+    creating = LOOP.replace('creates: "either"', "creates: true")
+    assert len(loops(creating + closing)) == 1
+    assert loops(creating.replace('send: "Ask"', 'send: "Ask", with: { aggregate_id: "x" }') + closing) == []
+    same = creating.replace('aggregate: "Answer"', 'aggregate: "Question"').replace(
+        "{ Asked: {} }", "{ Asked: {}, Answered: {} }"
+    )
+    assert loops(same + closing) == []
+
+
+def test_a_saga_begins_once_for_an_aggregate() -> None:
+    same = LOOP.replace('aggregate: "Answer"', 'aggregate: "Question"').replace(
+        "{ Asked: {} }", "{ Asked: {}, Answered: {} }"
+    )
+    saga = '[sagas.S]\nstarts_on: "Asked"\nsteps: [{ name: "a", send: "Answer" }]\n'
+    assert loops(same + saga) == []
+    assert len(loops(same + saga + 'key: "{{ event.event_id }}"\n')) == 1
+
+
 def test_a_loop_of_any_length_is_one_warning() -> None:
     found = [d for d in model_golden.diagnose(chain(1500)) if d.severity == "warning"]
     assert [d.code for d in found] == ["TSK365"]
@@ -135,3 +245,14 @@ def test_the_checks_take_time_in_proportion_to_the_file(text: object) -> None:
         times.append(time.perf_counter() - begin)
     print(f"\n{times[0] * 1000:.0f} ms, {times[1] * 1000:.0f} ms")
     assert times[1] < times[0] * 12
+
+
+@pytest.mark.parametrize(
+    "value", ["null", "5", '"x y"', "[1, { a: 2 }]", "[]", "{ a: { b: [1] } }", '"{{ x }}"']
+)
+def test_reactions_of_any_shape_are_read_without_a_traceback(value: str) -> None:
+    whole = ENTIRE.read_text()
+    places = list(re.finditer(r': *("[^"\n]*"|\{[^{}\n]*\}|\[[^\[\]\n]*\]|\w+)', whole))
+    assert len(places) > 40
+    for match in places[::3]:
+        model_golden.diagnose(whole[: match.start(1)] + value + whole[match.end(1) :])
