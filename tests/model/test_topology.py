@@ -256,3 +256,10 @@ def test_reactions_of_any_shape_are_read_without_a_traceback(value: str) -> None
     assert len(places) > 40
     for match in places[::3]:
         model_golden.diagnose(whole[: match.start(1)] + value + whole[match.end(1) :])
+
+
+@pytest.mark.parametrize("error", ["x y z", '@import "more.tsk"', "[http]\nlisten: [1\n", "[nonsense]\na: 1"])
+def test_nothing_is_said_of_the_whole_where_a_part_was_not_read(error: str) -> None:
+    found = model_golden.diagnose(f"[events]\nLost: {{}}\n[http]\nbody_limit: 1MB\n{error}\n")
+    assert found
+    assert {d.code for d in found if d.severity == "warning"} == set()

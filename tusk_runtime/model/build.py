@@ -14,7 +14,7 @@ from tusk_runtime.model.declarations import aggregates, commands, events, projec
 from tusk_runtime.model.follow_ups import without_follow_ups
 from tusk_runtime.model.named_types import NamedTypes
 from tusk_runtime.model.sections import find_sections
-from tusk_runtime.model.survey import Survey, only_not_available, unread_of
+from tusk_runtime.model.survey import Survey, can_be_judged, only_not_available, unread_of
 from tusk_runtime.model.topology import Topology, topology_of
 
 
@@ -61,7 +61,7 @@ class _Read(NamedTuple):
 
 
 def _read(document: Document, file: str, problems: Problems) -> _Read:
-    """Read every section and note every problem; what is not used, where nothing is wrong otherwise."""
+    """Read every section and note every problem; what they lack as a whole, where they are right."""
     root = document.root
     found = Problems()
     sections = find_sections(root, found)
@@ -91,6 +91,6 @@ def _read(document: Document, file: str, problems: Problems) -> _Read:
     checks.check(b)
     problems.extend(without_follow_ups(found, problems, root))
     topology = topology_of(b, reacting)
-    if only_not_available(problems):
+    if can_be_judged(root, problems):
         checks.check_use(Survey(b, root, reacting, topology, unread_of(root, problems), problems))
     return _Read(b, cases, what, topology)

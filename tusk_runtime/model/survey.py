@@ -3,27 +3,61 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 from tusk_runtime.expressions.codes import NOT_YET as NO_LOOKUP
+from tusk_runtime.language.codes import MISSING_VARIABLE
 from tusk_runtime.language.diagnostics import Diagnostic, Problems
 from tusk_runtime.language.document import Entry, ListNode, MapNode, Node
-from tusk_runtime.language.source import Span
+from tusk_runtime.language.source import Source, Span
 from tusk_runtime.model.codes import NOT_YET
 from tusk_runtime.model.context import Building
 from tusk_runtime.model.reactions import Reaction
-from tusk_runtime.model.sections import LATER
+from tusk_runtime.model.sections import LATER, SECTIONS
 from tusk_runtime.model.topology import Topology
 
 NOT_AVAILABLE = frozenset({NOT_YET.id, NO_LOOKUP.id})
 """The codes of what the language has and this version does not: all else of the file may be right."""
+DECLARING = frozenset({
+    "types", "events", "event_categories", "aggregates", "commands", "projections", "queries",
+    "consumers", "sagas", "streams", "schedules", "views", "metrics",
+})  # fmt: skip
+"""The sections that say what there is and what leads to what; the others set how it runs, or test it."""
 _WORD = re.compile(r"\w+")
 
 
 def only_not_available(problems: Iterable[Diagnostic]) -> bool:
     """Whether nothing is wrong but that this version does not build all of it."""
     return all(d.code in NOT_AVAILABLE for d in problems if d.severity == "error")
+
+
+def can_be_judged(root: MapNode, problems: Iterable[Diagnostic]) -> bool:
+    """Whether the declarations are right, so that what they lack as a whole does not follow from an error.
+
+    What is wrong with a setting or a test, or not available, is no hindrance; what was not read is one.
+    """
+    errors = [d for d in problems if d.severity == "error" and d.code not in NOT_AVAILABLE]
+    if not errors:
+        return True
+    if any(d.code < "TSK200" and d.code != MISSING_VARIABLE.id for d in errors):
+        return False
+    starts: dict[Source, list[tuple[int, str]]] = defaultdict(list)
+    for section in root:
+        inner = section.node if isinstance(section.node, MapNode) else ()
+        for entry in (section, *inner):
+            starts[entry.key_span.source].append((entry.key_span.start, section.key))
+    for found in starts.values():
+        found.sort()
+    for span in (d.span for d in errors):
+        index = bisect_right(starts[span.source], span.start, key=itemgetter(0)) - 1
+        section_key = starts[span.source][index][1] if index >= 0 else ""
+        if section_key in DECLARING or section_key not in (*SECTIONS, *LATER):
+            return False
+    return True
 
 
 @dataclass(slots=True)
@@ -58,7 +92,7 @@ def unread_of(root: MapNode, problems: Iterable[Diagnostic]) -> Unread:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """An application without errors, but for what is not available yet, on which warnings are founded."""
+    """An application whose declarations are right, on which the warnings are founded."""
 
     b: Building
     root: MapNode
