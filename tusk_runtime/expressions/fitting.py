@@ -72,7 +72,10 @@ def may_go(c: Checker, code: Code, expected: Type, place: Place) -> bool:
     advice = [f"mark `{part.path.rpartition('.')[2]}` of `{part.record}`, too" if part.path else place.advice]
     if code.type.kind in TEXTS and expected.kind == "string" and not text.endswith("…"):
         advice.append(f"show only its first character: `mask({text})`")
-    hint = ", or ".join(filter(None, advice))
+    hint = (
+        ", or ".join(filter(None, advice))
+        or "leave it out here, or show what is made of it: a count, a comparison"
+    )
     c.error(codes.PERSONAL, code.syntax, f"{what} personal data, and {place.why}", hint)
     return False
 
