@@ -43,14 +43,18 @@ def test_it_shows_a_part(tmp_path: Path) -> None:
     }
 
 
-def test_it_writes_a_file_and_never_the_one_it_draws(tmp_path: Path) -> None:
+def test_it_writes_a_file_and_never_a_declaration(tmp_path: Path) -> None:
     file = tmp_path / "app.tsk"
     file.write_text(ACCOUNT)
     target = tmp_path / "app.svg"
     found = tusk("graph", file, "--format", "svg", "--to", target)
     assert (found.returncode, found.stdout) == (0, "")
     assert target.read_text().startswith("<svg ")
-    assert tusk("graph", file, "--to", file).returncode == 2
+    imported = tmp_path / "other.tsk"
+    link = tmp_path / "link"
+    link.symlink_to(file)
+    for wrong in (file, imported, link):
+        assert tusk("graph", file, "--to", wrong).returncode == 2
     assert file.read_text() == ACCOUNT
     found = tusk("graph", file, "--to", tmp_path / "no" / "where.svg")
     assert (found.returncode, "cannot be written" in found.stderr) == (1, True)

@@ -67,8 +67,8 @@ def command(
     if target is None:
         click.echo(text, nl=False)
         return
-    if target.exists() and target.samefile(file):
-        raise click.UsageError(f"{target} is the file that is drawn; give another name with --to")
+    if target.suffix == ".tsk" or (target.exists() and target.samefile(file)):
+        raise click.UsageError(f"{target} is a declaration, not a diagram; give another name with --to")
     try:
         target.write_text(text, encoding="utf-8")
     except OSError as error:
