@@ -10,7 +10,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -61,8 +60,8 @@ def _listening(application: Application, listen: str | None) -> Application:
     host, _, port = listen.rpartition(":")
     if not port.isdigit() or int(port) > 65535:
         raise click.BadParameter("write HOST:PORT, such as 127.0.0.1:8080", param_hint="--listen")
-    settings = replace(application.settings, host=host.strip("[]") or "127.0.0.1", port=int(port))
-    return replace(application, settings=settings)
+    settings = application.settings._replace(host=host.strip("[]") or "127.0.0.1", port=int(port))
+    return application._replace(settings=settings)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from tusk_runtime.language.document import ScalarNode
 from tusk_runtime.language.source import Source, Span
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
+class Name(NamedTuple):
     """A key or a part of a section head. `span` includes quotes, `text` does not."""
 
     text: str
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
+class Named(NamedTuple):
     """An argument `name=value` of a call."""
 
     name: Name
     value: Value
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """An operator call `@name(arguments)`; `name` is without the `@`."""
 
     name: str
@@ -34,8 +31,7 @@ class Call:
     name_span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """`.name` or `.name(arguments)` behind a call; `arguments` is None without brackets."""
 
     of: Call | Member
@@ -45,24 +41,21 @@ class Member:
     name_span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(NamedTuple):
     """`@name.part` without brackets; `name` is without the `@`."""
 
     name: str
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Variable:
+class Variable(NamedTuple):
     """The use of a variable, `$name` or, of a map in it, `$name.key`; `path` is without the `$`."""
 
     path: tuple[str, ...]
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(NamedTuple):
     """`left operator right`; of `!` there is only the right side."""
 
     operator: str
@@ -72,8 +65,7 @@ class Operation:
     operator_span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Conditional:
+class Conditional(NamedTuple):
     """`condition ? yes : no`."""
 
     condition: Value
@@ -82,16 +74,14 @@ class Conditional:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class ListValue:
+class ListValue(NamedTuple):
     """`[a, b]` or a block of `- items`."""
 
     items: tuple[Value, ...]
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class MapValue:
+class MapValue(NamedTuple):
     """`{ a: 1 }` or an indented block of keys. The span of a block is the key above it."""
 
     pairs: tuple[Pair, ...]
@@ -102,24 +92,21 @@ Value = ScalarNode | ListValue | MapValue | Call | Member | Reference | Variable
 """A literal is already the node that the document holds; its text may still contain operators."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(NamedTuple):
     """`key: value`."""
 
     key: Name
     value: Value
 
 
-@dataclass(frozen=True, slots=True)
-class Import:
+class Import(NamedTuple):
     """`@import "path"`."""
 
     path: ScalarNode
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(NamedTuple):
     """`[a.b]` and what stands under it. `span` is the head."""
 
     path: tuple[Name, ...]
@@ -127,8 +114,7 @@ class Section:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class SyntaxTree:
+class SyntaxTree(NamedTuple):
     """A whole file: the keys above the first section, the sections in the order of the text, the imports."""
 
     source: Source

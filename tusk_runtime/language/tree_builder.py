@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from tusk_runtime.language.document import ScalarNode
 from tusk_runtime.language.source import Span
@@ -24,6 +24,13 @@ from tusk_runtime.language.syntax_tree import (
 )
 
 
+class _Section(NamedTuple):
+    """A section, and the imports that stand among its keys."""
+
+    section: Section
+    imports: tuple[Import, ...]
+
+
 class TreeBuilder:
     """Called by Lark while it parses, with the children of each rule.
 
@@ -37,9 +44,9 @@ class TreeBuilder:
         imports = [child for child in children if isinstance(child, Import)]
         sections: list[Section] = []
         for child in children:
-            if isinstance(child, tuple):
-                sections.append(child[0])
-                imports.extend(child[1])
+            if isinstance(child, _Section):
+                sections.append(child.section)
+                imports.extend(child.imports)
         return pairs, tuple(sections), tuple(imports)
 
     def document(
@@ -49,17 +56,17 @@ class TreeBuilder:
         document: MapValue = children[0]
         return document.pairs, (), ()
 
-    def section(self, children: list[Any]) -> tuple[Section, tuple[Import, ...]]:
+    def section(self, children: list[Any]) -> _Section:
         """A head, perhaps an indented block, perhaps keys in the first column."""
         path, span = children[0]
         pairs: list[Pair] = []
         for child in children[1:]:
             if isinstance(child, Pair):
                 pairs.append(child)
-            elif isinstance(child, tuple):
-                pairs.extend(child)
+            elif isinstance(child, MapValue):
+                pairs.extend(child.pairs)
         imports = tuple([child for child in children if isinstance(child, Import)])
-        return Section(path, tuple(pairs), span), imports
+        return _Section(Section(path, tuple(pairs), span), imports)
 
     def head(self, children: list[Any]) -> tuple[tuple[Name, ...], Span]:
         """`[a.b]`."""
@@ -90,7 +97,7 @@ class TreeBuilder:
     def block_pair(self, children: list[Any]) -> Pair:
         """`key:` with a block under it."""
         name: Name = children[0]
-        return Pair(name, _block(children[3], name.span))
+        return Pair(name, children[3]._replace(span=name.span))
 
     def brace_pair(self, children: list[Any]) -> Pair:
         """`key { … }`."""
@@ -101,8 +108,8 @@ class TreeBuilder:
     def angle_pair(self, children: list[Any]) -> Pair:
         """`key > … <`."""
         name: Name = children[0]
-        block = children[3] if isinstance(children[3], tuple) else ()
-        return Pair(name, _block(block, name.span))
+        pairs = children[3].pairs if isinstance(children[3], MapValue) else ()
+        return Pair(name, MapValue(pairs, name.span))
 
     def import_line(self, children: list[Any]) -> Import:
         """`@import "path"`."""
@@ -113,13 +120,15 @@ class TreeBuilder:
         """What recovery left of a statement or a member."""
         return
 
-    def block_map(self, children: list[Any]) -> tuple[Pair, ...]:
-        """Indented keys."""
-        return tuple(child for child in children[1:-1] if child is not None)
+    def block_map(self, children: list[Any]) -> MapValue:
+        """Indented keys. The rule around them knows their span."""
+        pairs = tuple([child for child in children[1:-1] if child is not None])
+        return MapValue(pairs, _span(children[0], children[0]))
 
-    def block_list(self, children: list[Any]) -> list[Value]:
+    def block_list(self, children: list[Any]) -> ListValue:
         """Indented items."""
-        return [child for child in children[1:-1] if child is not None]
+        items = tuple([child for child in children[1:-1] if child is not None])
+        return ListValue(items, _span(children[0], children[0]))
 
     def value_item(self, children: list[Any]) -> Value:
         """`- value`."""
@@ -133,16 +142,16 @@ class TreeBuilder:
 
     def block_item(self, children: list[Any]) -> Value:
         """`- key: value` with its further keys, or `-` with a block under it."""
-        dash = children[0]
-        block = children[-1]
+        dash, block = children[0], children[-1]
         span = Span(dash.value, dash.start, dash.end)
-        if isinstance(block, tuple) and block:
-            span = block[0].key.span.to(block[-1].value.span)
-            if span.end < block[-1].key.span.end:  # a block's own span is its key
-                span = block[0].key.span.to(block[-1].key.span)
-        elif block:
-            span = block[0].span.to(block[-1].span)
-        return _block(block, span)
+        if isinstance(block, MapValue) and block.pairs:
+            first, last = block.pairs[0], block.pairs[-1]
+            # The span of a block is its key, which then stands behind its values' end.
+            span = first.key.span.to(max(last.value.span, last.key.span, key=lambda one: one.end))
+        elif isinstance(block, ListValue) and block.items:
+            span = block.items[0].span.to(block.items[-1].span)
+        value: Value = block._replace(span=span)
+        return value
 
     def scalar(self, children: list[Any]) -> ScalarNode:
         """A literal, which the lexer has read."""
@@ -231,7 +240,3 @@ def _span(first: Any, last: Any) -> Span:
 
 def _arguments(children: list[Any]) -> tuple[Value | Named, ...]:
     return tuple([child for child in children if isinstance(child, Value | Named)])
-
-
-def _block(block: tuple[Pair, ...] | list[Value], span: Span) -> MapValue | ListValue:
-    return MapValue(block, span) if isinstance(block, tuple) else ListValue(tuple(block), span)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
 
 from tusk_runtime.expressions import Expression
 from tusk_runtime.language.diagnostics import Diagnostic
@@ -21,8 +21,7 @@ OPERATORS: tuple[Operator, ...] = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class EventType:
+class EventType(NamedTuple):
     """A declared event. One that is only named in a category has `declared` False and json data."""
 
     name: str
@@ -33,8 +32,7 @@ class EventType:
     declared: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Fold:
+class Fold(NamedTuple):
     """What an event does to a state or a row: `changes` gives a dict of the fields that it names."""
 
     event: str
@@ -42,8 +40,7 @@ class Fold:
     fields: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Aggregate:
+class Aggregate(NamedTuple):
     """A declared aggregate. `initial` is the state before the first event, None where a field has no default.
 
     `machine` names the state field that `from` of the commands looks at, `initial_state` its first value.
@@ -64,16 +61,14 @@ class Aggregate:
         return self.initial[self.machine] if self.machine else None
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """A line of `require`: the condition that must hold, and what to say where it does not."""
 
     check: Expression
     message: Expression | str
 
 
-@dataclass(frozen=True, slots=True)
-class Emit:
+class Emit(NamedTuple):
     """An event that a command gives: `data` once, or once for each element of `for_each`.
 
     `defaults` are those of the event's fields that `data` does not give.
@@ -87,8 +82,7 @@ class Emit:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """A declared command. `id` computes the aggregate's id where the declaration says how."""
 
     name: str
@@ -115,8 +109,7 @@ class Command:
         return self.id is None
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(NamedTuple):
     """One condition of a `where`: a column, an operator, and the value that it is compared with.
 
     `value` gives a list for in, not_in and between, a boolean for is_null. `omit_if_null`: the condition is
@@ -129,8 +122,7 @@ class Condition:
     omit_if_null: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(NamedTuple):
     """What a projection does on an event.
 
     `key` gives the dict of key columns (None: the rows of `where` are addressed); `where` holds the
@@ -171,16 +163,14 @@ class Projection:
         return f"{self.name[:40]}__{self.definition[:12]}"
 
 
-@dataclass(frozen=True, slots=True)
-class Search:
+class Search(NamedTuple):
     """Every word of `text` must be in one of the columns, in any case."""
 
     columns: tuple[str, ...]
     text: Expression
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(NamedTuple):
     """A declared query over a projection."""
 
     name: str
@@ -199,8 +189,7 @@ class Query:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """A line of a test's `when`: a command, an event, or time that passes."""
 
     kind: Literal["command", "event", "after"]
@@ -209,8 +198,7 @@ class Step:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Expected:
+class Expected(NamedTuple):
     """A line of a test's `then` that names something: an event, a state, a projection, a query."""
 
     name: str
@@ -238,8 +226,7 @@ class TestCase:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """What the sections of settings say. `path` is that of the SQLite file, `body_limit` is in bytes."""
 
     name: str
@@ -252,8 +239,7 @@ class Settings:
     body_limit: int = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Application:
+class Application(NamedTuple):
     """Everything that one file declares, by name, cross-checked. `warnings` did not stop the load."""
 
     settings: Settings
@@ -265,7 +251,7 @@ class Application:
     queries: Mapping[str, Query]
     tests: Mapping[str, TestCase]
     document: Document
-    warnings: Sequence[Diagnostic] = field(default=())
+    warnings: Sequence[Diagnostic] = ()
 
     @property
     def name(self) -> str:
