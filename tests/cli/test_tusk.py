@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from apps import ACCOUNT
+from command_line import BIN, tusk
 
-BIN = Path(sys.executable).parent
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 BROKEN = """
@@ -24,20 +21,6 @@ on: { Openned: {} }
 
 [comands]
 """
-
-
-def tusk(
-    *arguments: str | Path, cwd: Path | None = None, program: str = "tusk", **env: str
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [BIN / program, *arguments],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        cwd=cwd,
-        env={**os.environ, "NO_COLOR": "1", **env},
-        check=False,
-    )
 
 
 @pytest.mark.parametrize("name", ["hello", "shop", "flights"])
@@ -68,9 +51,9 @@ def test_check_tells_everything_at_once(tmp_path: Path) -> None:
 
 
 def test_check_of_files_that_cannot_be_read(tmp_path: Path) -> None:
-    """Missing, a folder, not text: a diagnostic each, never a traceback."""
+    """Missing, not text: a diagnostic each, never a traceback."""
     (tmp_path / "bad.tsk").write_bytes(b"\xff\xfe\x00")
-    for path in (tmp_path / "nothing.tsk", tmp_path, tmp_path / "bad.tsk"):
+    for path in (tmp_path / "nothing.tsk", tmp_path / "bad.tsk"):
         found = tusk("check", path)
         assert found.returncode == 78
         assert "Traceback" not in found.stderr
@@ -223,7 +206,7 @@ def test_run_refuses_a_wrong_file(tmp_path: Path) -> None:
 def test_help_names_every_verb() -> None:
     """`tusk --help` lists the verbs, and each has a help of its own."""
     listed = tusk("--help").stdout
-    for verb in ("check", "new", "send", "show", "test"):
+    for verb in ("check", "env", "extract", "new", "send", "show", "test"):
         assert verb in listed
         assert tusk(verb, "--help").returncode == 0
     assert tusk("chekc").returncode == 2

@@ -1,9 +1,9 @@
-"""`tusk env`: the environment variables that a file asks for."""
+"""`tusk env`: the environment variables that a file asks for, and never their values."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,16 @@ from tusk_runtime.cli.output import (
     environment,
     print_json,
     show_diagnostics,
+    stop_invalid,
+    table,
 )
 from tusk_runtime.errors import InvalidConfiguration
 from tusk_runtime.language import codes
 from tusk_runtime.language.diagnostics import Problems
 from tusk_runtime.language.document import Variable
 from tusk_runtime.language.load import load_file
-from tusk_runtime.language.secrets import MASK, is_secret_key
+
+MASK = "***"
 
 
 @click.command("env")
@@ -32,54 +35,74 @@ from tusk_runtime.language.secrets import MASK, is_secret_key
 @ENV_FILE
 @FORMAT
 def command(file: Path, env_file: Path | None, format_: str) -> None:
-    """List every environment variable that FILE and its imports ask for: where, set or not, default.
+    """List the variables that FILE asks for: whether each is set, its defaults, every place that uses it.
 
-    Values are never shown. Exit code 78 if one without a default is not set.
+    No value is ever shown, and no default of a secret. Exit code 78 if one is missing that has no default.
     """
     problems = Problems()
     try:
         document = load_file(file, environment(env_file), problems)
     except InvalidConfiguration as error:
-        document = None
-        problems.extend(error.diagnostics)
-    rows = _rows(document.environment) if document is not None else []
-    # Which variables are missing stands in the table; other errors may hide some.
-    others = [d for d in problems.sorted() if d.severity == "error" and d.code != codes.MISSING_VARIABLE.id]
+        stop_invalid(error, format_)
+    uses: dict[str, list[Variable]] = {}
+    for use in document.environment if document else ():
+        uses.setdefault(use.name, []).append(use)
+    missing = [name for name, places in uses.items() if any(_is_missing(use) for use in places)]
+    # The table says which variables are missing; what else is wrong may hide others.
+    others = [d for d in problems.sorted() if d.code != codes.MISSING_VARIABLE.id]
     if format_ == "json":
-        print_json({"variables": rows})
-    elif rows:
-        _table(rows)
-    elif document is not None:
-        click.echo(f"{file} asks for no variable")
-    show_diagnostics(others, "text")
-    sys.exit(INVALID if problems.has_errors else GOOD)
+        print_json(
+            {
+                "variables": [_as_json(name, places) for name, places in uses.items()],
+                "missing": missing,
+                "diagnostics": [diagnostic.as_json() for diagnostic in others],
+            }
+        )
+    else:
+        show_diagnostics(others, format_)
+        if uses:
+            click.echo(table(("VARIABLE", "SET", "DEFAULT", "SECRET", "USED"), _rows(uses)))
+        elif document is not None:
+            click.echo(f"{file} asks for no variables")
+        if missing:
+            click.echo(f"missing, and without a default: {', '.join(missing)}", err=True)
+    sys.exit(INVALID if missing or any(d.severity == "error" for d in others) else GOOD)
 
 
-def _rows(uses: Sequence[Variable]) -> list[dict[str, Any]]:
-    """One row for each variable, in the order of the text."""
-    rows: dict[str, dict[str, Any]] = {}
-    for use in uses:
-        row = rows.get(use.name)
-        if row is None:
-            row = rows[use.name] = {"name": use.name, "set": use.is_set, "secret": False, "required": False}
-            row.update(defaults=[], used=[])
-        row["secret"] = row["secret"] or use.secret or is_secret_key(use.name)
-        row["required"] = row["required"] or use.default is None
-        if use.default is not None and use.default not in row["defaults"]:
-            row["defaults"].append(use.default)
-        span = use.span
-        row["used"].append({"file": span.file, "line": span.line, "column": span.column})
-    for row in rows.values():
-        if row["secret"]:
-            row["defaults"] = [MASK for _ in row["defaults"]]
-    return list(rows.values())
+def _is_missing(use: Variable) -> bool:
+    return not use.is_set and use.default is None
 
 
-def _table(rows: Sequence[dict[str, Any]]) -> None:
-    width = max(len(row["name"]) for row in rows)
-    for row in rows:
-        state = "set" if row["set"] else "MISSING" if row["required"] else "not set"
-        default = f", default {' or '.join(row['defaults'])}" if row["defaults"] else ""
-        secret = ", secret" if row["secret"] else ""
-        places = ", ".join(f"{use['file']}:{use['line']}" for use in row["used"])
-        click.echo(f"{row['name']:<{width}}  {state}{default}{secret}  {places}")
+def _default(use: Variable) -> str | None:
+    return MASK if use.secret and use.default is not None else use.default
+
+
+def _rows(uses: dict[str, list[Variable]]) -> Iterator[Sequence[str]]:
+    """A row for each use; the name and whether it is set stand in the first one."""
+    for name, places in uses.items():
+        head = (name, _word(places[0].is_set))
+        for use in places:
+            yield (*head, _default(use) or "", _word(use.secret), str(use.span))
+            head = ("", "")
+
+
+def _word(yes: bool) -> str:
+    return "yes" if yes else "no"
+
+
+def _as_json(name: str, places: Sequence[Variable]) -> dict[str, Any]:
+    return {
+        "name": name,
+        "set": places[0].is_set,
+        "secret": any(use.secret for use in places),
+        "used": [
+            {
+                "file": use.span.file,
+                "line": use.span.line,
+                "column": use.span.column,
+                "default": _default(use),
+                "secret": use.secret,
+            }
+            for use in places
+        ],
+    }

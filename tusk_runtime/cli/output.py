@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,7 +14,7 @@ import orjson
 from tusk_runtime.errors import InvalidConfiguration
 from tusk_runtime.language.diagnostics import Diagnostic, Problems
 from tusk_runtime.language.env_file import read_env_file
-from tusk_runtime.language.report import render, render_json
+from tusk_runtime.language.report import display_width, printable, render, render_json
 
 GOOD, FAILED, USAGE, WARNINGS, INVALID = 0, 1, 2, 3, 78
 """The exit codes: good; failed at run time; usage; warnings under `--strict`; invalid configuration."""
@@ -47,6 +47,18 @@ def environment(env_file: Path | None) -> Mapping[str, str]:
 def print_json(value: Any) -> None:
     """Print a value as indented JSON."""
     click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str).decode())
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Rows as aligned columns under their heads. No text of a file acts on the terminal."""
+    cells = [head, *([printable(cell) for cell in row] for row in rows)]
+    widths = [max(map(display_width, column)) for column in zip(*cells, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell + " " * (width - display_width(cell)) for cell, width in zip(row, widths, strict=True)
+        ).rstrip()
+        for row in cells
+    )
 
 
 def show_diagnostics(diagnostics: Sequence[Diagnostic], format_: str, *, err: bool = True) -> None:

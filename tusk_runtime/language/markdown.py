@@ -1,191 +1,228 @@
-"""The fences of a Markdown guide, and the configuration in them."""
+"""The fenced blocks of a Markdown text, each as a source whose places are those of the guide."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import PurePath
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from tusk_runtime.language import codes
-from tusk_runtime.language.diagnostics import Diagnostic, Problems
-from tusk_runtime.language.document import ScalarNode
-from tusk_runtime.language.parse import parse
 from tusk_runtime.language.source import Source
-from tusk_runtime.language.syntax_tree import Pair, SyntaxTree
-from tusk_runtime.language.tokens import patterns
 
-TUSK = frozenset({"tsk", "tusk", "tusklang"})
-"""The languages of fences that are configuration whatever stands in them."""
+OWN_LANGUAGES = frozenset({"tsk", "tusk", "tusklang"})
+"""What stands behind the fence of a block that is configuration, whatever is in it."""
 
-NEVER = frozenset({
-    "toml", "ini", "yaml", "yml", "json", "xml", "html", "css", "sql", "sh", "bash", "zsh", "shell",
-    "console", "dockerfile", "diff", "mermaid", "properties", "env", "dotenv", "csv", "graphql",
-})  # fmt: skip
-"""Those that are taken only where their number is named: they look like configuration, and are none."""
+FRAGMENT = "fragment"
+"""The word behind the language of a block that is only a piece of a file."""
 
-_OPEN = re.compile(r"([ \t]*)(`{3,}|~{3,})[ \t]*([^\n`]*)$")
-_HEADING = re.compile(r" {0,3}#{1,6}[ \t]+(.*?)[ \t]*#*$")
-_ATTRIBUTES = re.compile(r"\n(?:#\[[^\n]*\n)+\Z")
+_DEEPEST = 64  # quotes and list items in each other, so that no line takes more than its length
+
+_INDENT = "[ ]{0,3}"
+_QUOTE = re.compile(rf"{_INDENT}>[ ]?")
+_ITEM = re.compile(rf"({_INDENT}(?:[-+*]|\d{{1,9}}[.)]))(?:([ \t]+)|$)")
+_OPENING = re.compile(rf"({_INDENT})(`{{3,}}(?=[^`]*$)|~{{3,}})(.*)$")
+_CLOSING = re.compile(rf"{_INDENT}(`{{3,}}|~{{3,}})[ \t]*$")
+_HEADING = re.compile(rf"{_INDENT}#{{1,6}}[ \t]+(.*)$")
+_UNDERLINE = re.compile(rf"{_INDENT}(?:=+|-+)[ \t]*$")
+_COMMENT = re.compile(rf"{_INDENT}<!--")
+_RULE = re.compile(rf"{_INDENT}(?:(?:-[ \t]*){{3,}}|(?:\*[ \t]*){{3,}}|(?:_[ \t]*){{3,}})$")
+_ENDS_PARAGRAPH = re.compile("|".join(p.pattern for p in (_OPENING, _HEADING, _COMMENT, _RULE)))
+_INFO_WORD = re.compile(r"[\w+#-]+(?:\.[\w+#-]+)*")
 
 
-@dataclass(frozen=True, slots=True)
+class Line(NamedTuple):
+    """A line of an excerpt, the number it has in the guide, and how many characters went in front of it."""
+
+    text: str
+    number: int
+    margin: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Excerpt(Source):
+    """Lines taken out of a larger source, whose positions it gives, and whose lines are shown."""
+
+    origin: Source = field(repr=False)
+    lines: tuple[Line, ...] = field(repr=False)
+
+    @classmethod
+    def of(cls, origin: Source, lines: Iterable[Line]) -> Excerpt:
+        """The excerpt of these lines, of which there is at least one."""
+        kept = tuple(lines)
+        return cls(origin.name, "\n".join(line.text for line in kept), origin, kept)
+
+    def position(self, offset: int) -> tuple[int, int]:
+        """The line and the column in the guide of an offset in this text."""
+        index, column = super().position(offset)
+        line = self.lines[min(index, len(self.lines)) - 1]
+        return line.number, line.margin + column
+
+    def line(self, number: int) -> str:
+        """A line of the guide."""
+        return self.origin.line(number)
+
+    def index(self, offset: int) -> int:
+        """The line of an offset by its place among `lines`."""
+        return self.text.count("\n", 0, offset)
+
+
+@dataclass(frozen=True, eq=False)
 class Fence:
-    """A fenced block: its number from 1, its language and the words behind, the heading above, its text."""
+    """A fenced block: its number in the guide from 1, what stands behind its fence, and its text.
+
+    `line` is the line of the opening fence, `heading` the heading above it. A block without a closing fence
+    ends with the text, the list item or the quote that it stands in.
+    """
 
     number: int
     language: str
     words: tuple[str, ...]
     heading: str
-    source: Source
+    line: int
+    closed: bool
+    source: Excerpt
+
+    @property
+    def is_own(self) -> bool:
+        """Whether its language says that it is configuration."""
+        return self.language in OWN_LANGUAGES
 
     @property
     def is_fragment(self) -> bool:
-        """Whether it is a piece that is checked for its syntax only."""
-        return "fragment" in self.words
+        """Whether it is only a piece of a file."""
+        return not self.is_own or FRAGMENT in self.words
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """What a fence gives: the pieces of configuration in it, or why there are none.
+def fences(guide: Source) -> list[Fence]:
+    """The fenced blocks of a CommonMark text, in its order, those in lists and quotes as well."""
+    return list(_Reader(guide).run())
 
-    `problems` are those of its syntax; program code behind the configuration is none.
+
+class _Reader:
+    """Walks over the lines of a guide, and knows which list items and quotes are open.
+
+    An open container is the number of columns that its lines are indented by; a quote is 0.
     """
 
-    fence: Fence
-    pieces: tuple[Source, ...]
-    why: str
-    problems: tuple[Diagnostic, ...] = ()
+    def __init__(self, guide: Source) -> None:
+        self._guide = guide
+        self._containers: list[int] = []
+        self._heading = ""
+        self._count = 0
+
+    def run(self) -> Iterator[Fence]:
+        opening: re.Match[str] | None = None
+        first, inner = 0, list[Line]()
+        paragraph, in_comment = "", False
+        for number, line in enumerate(self._guide.text.split("\n"), 1):
+            depth, position = self._continued(line)
+            if opening is not None:
+                is_inside = depth == len(self._containers)
+                closed = is_inside and _closes(opening[2], line[position:])
+                if is_inside and not closed:
+                    inner.append(_without_indent(line, number, position, len(opening[1])))
+                    continue
+                yield self._fence(opening, first, inner, closed=closed)
+                opening = None
+                if closed:
+                    continue
+            begun, position = _begun(line, position)
+            rest = line[position:]
+            # A paragraph goes on in the next line even without the marks in front of it.
+            if not (paragraph and not begun and rest.strip() and not _ENDS_PARAGRAPH.match(rest)):
+                self._containers[depth:] = begun
+            if in_comment or _COMMENT.match(rest):
+                in_comment = "-->" not in rest
+                paragraph = ""
+                continue
+            opening = _OPENING.match(rest)
+            if opening is not None:
+                first, inner, paragraph = number, [], ""
+            else:
+                paragraph = self._look_for_heading(rest, paragraph)
+        if opening is not None:
+            yield self._fence(opening, first, inner, closed=False)
+
+    def _fence(self, opening: re.Match[str], first: int, inner: list[Line], *, closed: bool) -> Fence:
+        self._count += 1
+        words = tuple(_INFO_WORD.findall(opening[3].lower()))
+        # Without any line, what is missing is missing at the fence itself.
+        source = Excerpt.of(self._guide, inner or [Line("", first)])
+        language = words[0] if words else ""
+        return Fence(self._count, language, words[1:], self._heading, first, closed, source)
+
+    def _look_for_heading(self, text: str, paragraph: str) -> str:
+        """Keep a heading; the last line of the paragraph that may go on behind this line."""
+        match = _HEADING.match(text)
+        if match is not None:
+            text = match[1].strip()
+            bare = text.rstrip("#")
+            self._heading = bare.rstrip() if bare[-1:] in ("", " ", "\t") else text
+            return ""
+        if paragraph and _UNDERLINE.match(text):
+            self._heading = paragraph
+            return ""
+        return "" if _RULE.match(text) else text.strip()
+
+    def _continued(self, line: str) -> tuple[int, int]:
+        """How many of the open containers a line continues, and the offset behind their marks."""
+        position = 0
+        for depth, width in enumerate(self._containers):
+            if width == 0:
+                match = _QUOTE.match(line, position)
+                if match is None:
+                    return depth, position
+                position = match.end()
+                continue
+            behind, missing = _skip_columns(line, position, width)
+            if missing and line[behind:].strip():
+                return depth, position
+            position = behind
+        return len(self._containers), position
 
 
-def fences(text: str, name: str) -> list[Fence]:
-    """All fenced blocks of a guide, also indented ones and one that is not closed."""
-    found: list[Fence] = []
-    heading = ""
-    lines = text.replace("\r\n", "\n").split("\n")
-    number = 0
-    while number < len(lines):
-        opened = _OPEN.match(lines[number])
-        if opened is None:
-            title = _HEADING.match(lines[number])
-            heading = title[1] if title is not None else heading
-            number += 1
+def _begun(line: str, position: int) -> tuple[list[int], int]:
+    """The containers that begin in a line, and the offset behind their marks."""
+    begun: list[int] = []
+    while len(begun) < _DEEPEST:
+        quote = _QUOTE.match(line, position)
+        if quote is not None:
+            begun.append(0)
+            position = quote.end()
             continue
-        closing = re.compile(rf"[ \t]*{re.escape(opened[2][0])}{{{len(opened[2])},}}[ \t]*$")
-        first = number = number + 1
-        while number < len(lines) and not closing.match(lines[number]):
-            number += 1
-        words = opened[3].lower().split()
-        margin, content = _unindented(lines[first:number], len(opened[1]))
-        source = Source(name, content, first + 1, margin)
-        found.append(Fence(len(found) + 1, words[0] if words else "", tuple(words[1:]), heading, source))
-        number += 1
-    return found
+        item = None if _RULE.match(line, position) else _ITEM.match(line, position)
+        if item is None:
+            break
+        # Of more than four spaces only one belongs to the mark; the others indent a block of code.
+        space = item[2] or " "
+        width = len(space) if len(space) <= 4 and "\t" not in space else 1
+        begun.append(len(item[1]) + width)
+        position = min(item.end(1) + width, len(line))
+    return begun, position
 
 
-def _unindented(lines: Sequence[str], margin: int) -> tuple[int, str]:
-    """The text of a fence without the indentation of its opening line."""
-    if margin and all(not line[:margin].strip() for line in lines):
-        return margin, "".join(f"{line[margin:]}\n" for line in lines)
-    return 0, "".join(f"{line}\n" for line in lines)
+def _closes(opened: str, text: str) -> bool:
+    match = _CLOSING.match(text)
+    return match is not None and match[1][0] == opened[0] and len(match[1]) >= len(opened)
 
 
-def take(fence: Fence, *, asked: bool = False) -> Taken:
-    """The configuration in a fence: up to its first line of program code, and from the next section on.
-
-    Fences of other languages are configuration if they begin with a section head and can be read; `asked`
-    takes any that can be read.
-    """
-    if not asked and fence.language in NEVER:
-        return Taken(fence, (), f"{fence.language}, which is taken only where its number is named")
-    problems = Problems()
-    tree = parse(fence.source, problems)
-    errors = [d for d in problems.sorted() if d.severity == "error"]
-    code = [d for d in errors if d.code == codes.PROGRAM_CODE.id]
-    others = [d for d in errors if d.code != codes.PROGRAM_CODE.id]
-    plain = fence.language in TUSK or asked
-    if not plain and not _begins_with_a_head(fence.source):
-        return Taken(fence, (), "it does not begin with a section")
-    if others and not plain:
-        return Taken(fence, (), f"line {others[0].span.line} cannot be read ({others[0].code})")
-    pieces = tuple(_pieces(fence.source, tree, code))
-    if not pieces:
-        return Taken(fence, (), "program code only" if code else "nothing stands in it", tuple(others))
-    return Taken(fence, pieces, "", tuple(others))
+def _without_indent(line: str, number: int, position: int, indent: int) -> Line:
+    """A line of a block, without the spaces that its fence is indented by too."""
+    margin = position
+    while margin < min(position + indent, len(line)) and line[margin] == " ":
+        margin += 1
+    return Line(line[margin:], number, margin)
 
 
-def _begins_with_a_head(source: Source) -> bool:
-    start = patterns().blank.match(source.text)
-    return start is not None and patterns().head.match(source.text, start.end()) is not None
+def _skip_columns(line: str, position: int, columns: int) -> tuple[int, int]:
+    """The offset behind so many columns of white space, and how many columns were missing."""
+    while columns > 0 and line[position : position + 1] in (" ", "\t") and position < len(line):
+        columns -= 4 if line[position] == "\t" else 1
+        position += 1
+    return position, max(columns, 0)
 
 
-def _pieces(source: Source, tree: SyntaxTree, code: Sequence[Diagnostic]) -> Iterator[Source]:
-    """What is left of a text without program code, and without the sections that hold nothing else."""
-    if not tree.pairs and not tree.sections and not tree.imports:
-        return
-    text = source.text
-    heads = sorted(section.span.start for section in tree.sections)
-    cuts: list[tuple[int, int]] = []
-    for diagnostic in code:
-        start = text.rfind("\n", 0, diagnostic.span.start) + 1
-        attributes = _ATTRIBUTES.search(text, 0, start)
-        start = attributes.start() + 1 if attributes is not None else start
-        behind = next((head for head in heads if head > start), len(text))
-        holder = max((section for section in tree.sections if section.span.start < start),
-                     key=lambda section: section.span.start, default=None)  # fmt: skip
-        if holder is not None and not holder.pairs:
-            start = holder.span.start
-        cuts.append((start, behind))
-    position = 0
-    for start, end in [*cuts, (len(text), len(text))]:
-        piece = text[position:start]
-        if piece.strip():
-            blank = len(piece) - len(piece.lstrip("\n"))
-            line = source.first_line + text.count("\n", 0, position + blank)
-            yield Source(source.name, piece.strip("\n") + "\n", line, source.margin)
-        position = max(position, end)
-
-
-def joined(taken: Sequence[Taken], problems: Problems) -> str:
-    """One text of all pieces, each under a comment that says where it stood.
-
-    A section may come up again; so may a key with the same value, which is then left out. A key with another
-    value, and anything that cannot be read, is noted in `problems`.
-    """
-    parts: list[str] = []
-    seen: dict[tuple[str, ...], Pair] = {}
-    for one in taken:
-        problems.extend(one.problems)
-        for piece in one.pieces:
-            text = _without_repeats(piece, seen, problems)
-            if text.strip():
-                heading = f"{one.fence.heading} " if one.fence.heading else ""
-                parts.append(f"# {heading}({PurePath(piece.name).name}:{piece.first_line})\n{text}")
-    return "\n".join(parts)
-
-
-def _without_repeats(piece: Source, seen: dict[tuple[str, ...], Pair], problems: Problems) -> str:
-    """The text of a piece without the keys that were given before with the same value."""
-    tree = parse(piece, Problems())
-    text = piece.text
-    pairs: list[tuple[tuple[str, ...], Pair]] = [((), pair) for pair in tree.pairs]
-    for section in tree.sections:
-        path = tuple(name.text for name in section.path)
-        pairs += [(path, pair) for pair in section.pairs]
-    for path, pair in reversed(pairs):
-        key = (*path, pair.key.text)
-        first = seen.setdefault(key, pair)
-        if first is pair or first.key.span.source is piece:
-            continue
-        if first.value.span.text != pair.value.span.text or not isinstance(pair.value, ScalarNode):
-            problems.error(
-                codes.DUPLICATE_KEY,
-                pair.key.span,
-                f"`{'.'.join(key)}` is given in two places of the guide",
-                help="take only one of the two fences: `--fence N`",
-                related=[(first.key.span, "first given here")],
-            )
-        elif "\n" not in pair.value.span.text:
-            start = text.rfind("\n", 0, pair.key.span.start) + 1
-            text = text[:start] + text[text.index("\n", pair.value.span.end) + 1 :]
-    return text
+def stripped(lines: Sequence[Line]) -> list[Line]:
+    """Lines without the blank ones at both ends."""
+    kept = [index for index, line in enumerate(lines) if line.text.strip()]
+    return list(lines[kept[0] : kept[-1] + 1]) if kept else []

@@ -32,7 +32,7 @@ def render_one(diagnostic: Diagnostic, *, colour: bool = False) -> str:
     paint = _Paint(colour)
     severity = diagnostic.severity
     head = paint(severity, f"{severity}[{diagnostic.code}]") + paint(
-        "strong", f": {_clean(diagnostic.message)}"
+        "strong", f": {printable(diagnostic.message)}"
     )
     places = [(diagnostic.span, diagnostic.label, "^")]
     places += [(related.span, related.label, "-") for related in diagnostic.related]
@@ -41,15 +41,15 @@ def render_one(diagnostic: Diagnostic, *, colour: bool = False) -> str:
     for number, (span, label, mark) in enumerate(places):
         arrow = "-->" if number == 0 else ":::"
         lines.append(
-            " " * gutter + paint("frame", f"{arrow} ") + f"{_clean(span.file)}:{span.line}:{span.column}"
+            " " * gutter + paint("frame", f"{arrow} ") + f"{printable(span.file)}:{span.line}:{span.column}"
         )
         if span.source.text:
             lines += _snippet(span, label, mark, gutter, paint, severity)
         elif label:
-            lines.append(" " * gutter + paint("frame", " = ") + _clean(label))
+            lines.append(" " * gutter + paint("frame", " = ") + printable(label))
     if diagnostic.help:
         lines.append(
-            " " * gutter + paint("frame", " = ") + paint("strong", "help") + f": {_clean(diagnostic.help)}"
+            " " * gutter + paint("frame", " = ") + paint("strong", "help") + f": {printable(diagnostic.help)}"
         )
     return "\n".join(lines) + "\n"
 
@@ -87,16 +87,16 @@ def _snippet(span: Span, label: str, mark: str, gutter: int, paint: _Paint, seve
     left = max(0, first - _WIDEST // 2) if len(line) > _WIDEST else 0
     right = min(len(line), left + _WIDEST)
     last = max(min(last, right), first + 1)
-    text = ("…" if left else "") + _clean(line[left:right]) + ("…" if right < len(line) else "")
-    indent = _width(("…" if left else "") + _clean(line[left:first]))
-    marks = mark * max(1, _width(_clean(line[first:last])))
+    text = ("…" if left else "") + printable(line[left:right]) + ("…" if right < len(line) else "")
+    indent = display_width(("…" if left else "") + printable(line[left:first]))
+    marks = mark * max(1, display_width(printable(line[first:last])))
     bar = " " * (gutter + 1) + paint("frame", "|")
     colour = severity if mark == "^" else "frame"
-    under = " " * indent + paint(colour, marks + (f" {_clean(label)}" if label else ""))
+    under = " " * indent + paint(colour, marks + (f" {printable(label)}" if label else ""))
     return [bar, paint("frame", f"{number:>{gutter}} |") + f" {text}".rstrip(), f"{bar} {under}"]
 
 
-def _clean(text: str) -> str:
+def printable(text: str) -> str:
     """The text with tabs as four spaces and `�` for what would act on a terminal or cannot be seen."""
     if text.isascii() and text.isprintable():
         return text
@@ -110,7 +110,7 @@ def _shown(character: str) -> str:
     return "\ufffd" if category in ("Cc", "Cf", "Cs", "Zl", "Zp") else character
 
 
-def _width(text: str) -> int:
+def display_width(text: str) -> int:
     """The columns that a terminal needs for a text."""
     if text.isascii():
         return len(text)

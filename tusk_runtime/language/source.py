@@ -10,16 +10,10 @@ from typing import NamedTuple
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """One text that was read, under the name that diagnostics show (usually its path).
-
-    A text that stands within another, such as a fence in a guide, begins in line `first_line` of it, and its
-    lines are indented by `margin` there.
-    """
+    """One text that was read, under the name that diagnostics show (usually its path)."""
 
     name: str
     text: str = field(repr=False)
-    first_line: int = 1
-    margin: int = 0
 
     @cached_property
     def _line_starts(self) -> list[int]:
@@ -30,15 +24,13 @@ class Source:
     def position(self, offset: int) -> tuple[int, int]:
         """The line and the column of an offset, both counted from 1, columns in characters."""
         line = bisect_right(self._line_starts, offset)
-        column = offset - self._line_starts[line - 1] + 1
-        return line + self.first_line - 1, column + self.margin
+        return line, offset - self._line_starts[line - 1] + 1
 
     def line(self, number: int) -> str:
-        """The text of a line, by the number that `position` gives, without its line end."""
-        number -= self.first_line - 1
+        """The text of a line, counted from 1, without its line end."""
         start = self._line_starts[number - 1]
         end = self._line_starts[number] - 1 if number < len(self._line_starts) else len(self.text)
-        return " " * self.margin + self.text[start:end].removesuffix("\r")
+        return self.text[start:end].removesuffix("\r")
 
     def span(self, start: int, end: int) -> Span:
         """The span between two offsets, the last one excluded."""

@@ -46,7 +46,10 @@ def load(path: Path, environment: Mapping[str, str]) -> Loaded:
 
 
 def load_piece(source: Source, environment: Mapping[str, str], folder: Path) -> Loaded:
-    """Read, resolve, build and check a text that is no file of its own, such as a fence of a guide."""
+    """Read, resolve, build and check a text that is no file of its own, such as a fence of a guide.
+
+    Its imports begin in `folder`. Never raises for what the text says.
+    """
     problems = Problems()
     with _collector_paused():
         document = load_source(source, environment, problems, folder=folder)
