@@ -193,3 +193,30 @@ def condition(text: Any) -> Expression | list[Diagnostic]:
     problems = Problems()
     expression = compile_condition(node_of(text), SCOPE, problems)
     return expression if expression is not None else problems.sorted()
+
+
+KINDS: dict[str, tuple[type, ...]] = {
+    "string": (str,), "email": (str,), "url": (str,), "uuid": (str,), "enum": (str,), "integer": (int,), "number": (float,),
+    "decimal": (Decimal,), "boolean": (bool,), "list": (list,), "map": (dict,), "record": (dict,), "duration": (timedelta,),
+    "datetime": (datetime,), "date": (date,), "bytes": (bytes,), "null": (),
+}  # fmt: skip
+
+
+def is_of(value: Any, type_: Type) -> bool:
+    """Whether a value is one of a type, all the way down."""
+    if value is None:
+        return type_.optional or type_.kind == "json"
+    if type_.kind == "json":
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
+        return isinstance(value, str | int | float | list | dict) and all(
+            is_of(member, type_) for member in inner
+        )
+    if type_.kind in ("list", "map"):
+        members = value if type_.kind == "list" else value.values()
+        return isinstance(value, KINDS[type_.kind]) and all(is_of(member, type_.entry) for member in members)
+    if type_.kind == "record":
+        return value.keys() == type_.fields.keys() and all(
+            is_of(value[name], field.type) for name, field in type_.fields.items()
+        )
+    allowed = KINDS[type_.kind]
+    return isinstance(value, allowed) and (type_.kind == "boolean" or not isinstance(value, bool))

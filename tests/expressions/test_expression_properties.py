@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import decimal
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from expression_support import IDENTITY, META_VALUES, NOW, VALUES, compiled, evaluate, try_compile
+from expression_support import IDENTITY, META_VALUES, NOW, VALUES, compiled, evaluate, is_of, try_compile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tusk_runtime.expressions import FUNCTIONS, Expression, ExpressionFailed
-from tusk_runtime.types import Type
 
 WIDE = decimal.Context(prec=200)
 
@@ -178,39 +177,12 @@ def test_no_expression_breaks_the_compiler_or_the_run(source: str) -> None:
     except ExpressionFailed as error:
         failed = error
     else:
-        assert _is(value, result.type), (value, str(result.type))
+        assert is_of(value, result.type), (value, str(result.type))
         return
     assert failed.span is not None
     assert failed.span.text.strip()
     # What the checker let through never fails for its types.
     assert "of another type than declared" not in failed.message
-
-
-KINDS: dict[str, tuple[type, ...]] = {
-    "string": (str,), "email": (str,), "url": (str,), "uuid": (str,), "enum": (str,), "integer": (int,), "number": (float,),
-    "decimal": (Decimal,), "boolean": (bool,), "list": (list,), "map": (dict,), "record": (dict,), "duration": (timedelta,),
-    "datetime": (datetime,), "date": (date,), "null": (),
-}  # fmt: skip
-
-
-def _is(value: Any, type_: Type) -> bool:
-    """Whether a value is one of a type, all the way down."""
-    if value is None:
-        return type_.optional or type_.kind == "json"
-    if type_.kind == "json":
-        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
-        return isinstance(value, str | int | float | list | dict) and all(
-            _is(member, type_) for member in inner
-        )
-    if type_.kind in ("list", "map"):
-        members = value if type_.kind == "list" else value.values()
-        return isinstance(value, KINDS[type_.kind]) and all(_is(member, type_.entry) for member in members)
-    if type_.kind == "record":
-        return value.keys() == type_.fields.keys() and all(
-            _is(value[name], field.type) for name, field in type_.fields.items()
-        )
-    allowed = KINDS[type_.kind]
-    return isinstance(value, allowed) and (type_.kind == "boolean" or not isinstance(value, bool))
 
 
 @settings(max_examples=600, deadline=None)

@@ -10,9 +10,10 @@ from tusk_runtime.expressions import syntax as s
 from tusk_runtime.expressions.calls import other_spelling
 from tusk_runtime.expressions.checker import Checker, visitor
 from tusk_runtime.expressions.code import Code
+from tusk_runtime.expressions.hints import one_of
 from tusk_runtime.expressions.narrowing import path_of
 from tusk_runtime.expressions.registry import FUNCTIONS
-from tusk_runtime.language.diagnostics import did_you_mean, nearest
+from tusk_runtime.language.diagnostics import nearest
 from tusk_runtime.types import INTEGER, JSON, STRING, TEXTS, Record, Type, marked_as
 
 
@@ -86,11 +87,11 @@ def _field(c: Checker, syntax: s.Member, target: Code) -> Code:
 
 
 def _function_hint(text: str, key: str) -> str:
-    return f"write `{key}({text})`" if key in FUNCTIONS else ""
+    return f"write `{key}({text})`" if key in FUNCTIONS else f"write just `{text}`, or a function of it"
 
 
 def _no_field(c: Checker, syntax: s.Member, record: Record, place: tuple[int, int]) -> Code:
-    hint = did_you_mean(syntax.key, record.fields)
+    hint = one_of(syntax.key, record.fields, f"the fields of {record.name}")
     if nearest(syntax.key, record.fields) is None:
         if elsewhere := [
             f"{root}.{syntax.key}"
@@ -110,7 +111,7 @@ def _method(c: Checker, syntax: s.Method, expected: Type | None) -> Code:
     if syntax.name in FUNCTIONS:
         hint = f"write `{syntax.name}({target})` or `{target} | {syntax.name}`"
     else:
-        hint = other_spelling(syntax.name) or did_you_mean(syntax.name, FUNCTIONS) or "use a function"
+        hint = other_spelling(syntax.name) or one_of(syntax.name, FUNCTIONS, "the functions")
     return c.error(codes.JINJA, place, "there are no methods", hint)
 
 
@@ -150,14 +151,22 @@ def _index(c: Checker, syntax: s.Index, expected: Type | None) -> Code:
         if key.type.kind == "json":
             key = c.convert(key, STRING)
         if key.type.kind not in TEXTS:
-            return c.error(codes.TYPE, syntax.key, f"the keys of a map are texts, not {key.type}")
+            return c.error(
+                codes.TYPE,
+                syntax.key,
+                f"the keys of a map are texts, not {key.type}",
+                f"write `string({c.text_of(syntax.key)})`",
+            )
         result = Code(c.operation(operations.key, target.node, key.node), type_.entry, syntax, missing=True)
     elif type_.kind == "list" or type_.kind in TEXTS:
         if key.type.kind == "json":
             key = c.convert(key, INTEGER)
         if key.type.kind != "integer":
             return c.error(
-                codes.TYPE, syntax.key, f"the index of a {_plain(type_)} is an integer, not {key.type}"
+                codes.TYPE,
+                syntax.key,
+                f"the index of a {_plain(type_)} is an integer, not {key.type}",
+                f"write an integer, such as `{text}[0]`",
             )
         item = type_.item or marked_as(STRING, type_)
         result = Code(c.operation(operations.at, target.node, key.node), item, syntax, missing=True)
@@ -169,7 +178,12 @@ def _index(c: Checker, syntax: s.Index, expected: Type | None) -> Code:
             f"write `{text}.field`",
         )
     else:
-        return c.error(codes.TYPE, syntax.target, f"`{text}` is of type {type_} and has no entries")
+        return c.error(
+            codes.TYPE,
+            syntax.target,
+            f"`{text}` is of type {type_} and has no entries",
+            f"write just `{text}`",
+        )
     if path is not None and path in c.facts:
         result.type = result.type.required()
         result.missing = False
@@ -190,7 +204,10 @@ def _slice(c: Checker, syntax: s.Slice, expected: Type | None) -> Code:
     if target.type.kind != "list" and target.type.kind not in TEXTS:
         text = c.text_of(syntax.target)
         return c.error(
-            codes.TYPE, syntax.target, f"only lists and texts are cut, `{text}` is of type {target.type}"
+            codes.TYPE,
+            syntax.target,
+            f"only lists and texts are cut, `{text}` is of type {target.type}",
+            f"write just `{text}`, or `string({text})` first",
         )
     bounds: list[ast.expr] = []
     for bound in (syntax.first, syntax.last):
@@ -203,7 +220,9 @@ def _slice(c: Checker, syntax: s.Slice, expected: Type | None) -> Code:
         if not code.known:
             return c.unknown(syntax)
         if code.type.kind != "integer":
-            return c.error(codes.TYPE, bound, f"an index is an integer, not {code.type}")
+            return c.error(
+                codes.TYPE, bound, f"an index is an integer, not {code.type}", "write an integer, such as `0`"
+            )
         bounds.append(code.node)
     plain = Type("list", item=target.type.item) if target.type.kind == "list" else STRING
     type_ = marked_as(plain, target.type)

@@ -234,7 +234,7 @@ def _from_json(c: Checker, op: str, left: Code, right: Code, syntax: s.Syntax) -
 
 
 def _mismatch(c: Checker, op: str, left: Code, right: Code, syntax: s.Syntax) -> Code:
-    hint = ""
+    hint = "calculate with numbers, or with dates and durations; `+` also joins two texts or two lists"
     one, two = left.type.kind, right.type.kind
     texts = [code for code in (left, right) if code.type.kind in TEXTS]
     if op == "+" and len(texts) == 1:
@@ -286,7 +286,11 @@ def _sign(c: Checker, syntax: s.Sign, expected: Type | None) -> Code:
     if not code.known:
         return code
     if code.type.kind not in NUMERIC and code.type.kind != "duration":
-        hint = f"say what it is: `decimal({c.text_of(syntax.operand)})`" if code.type.kind == "json" else ""
+        hint = (
+            f"say what it is: `decimal({c.text_of(syntax.operand)})`"
+            if code.type.kind == "json"
+            else "write a number or a duration behind it"
+        )
         return c.error(codes.TYPE, syntax, f"`{syntax.op}` needs a number, not {_a(code.type)}", hint)
     if syntax.op == "+":
         code.syntax = syntax

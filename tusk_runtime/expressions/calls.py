@@ -11,9 +11,9 @@ from tusk_runtime.expressions import syntax as s
 from tusk_runtime.expressions.checker import Checker, visitor
 from tusk_runtime.expressions.code import Code
 from tusk_runtime.expressions.collections import comprehension
+from tusk_runtime.expressions.hints import one_of
 from tusk_runtime.expressions.registry import FUNCTIONS
 from tusk_runtime.expressions.signatures import Parameter, Signature, accepts, shown
-from tusk_runtime.language.diagnostics import did_you_mean
 from tusk_runtime.types import TEXTS, Type, personal
 
 _SPELLINGS: dict[str, str] = {
@@ -55,7 +55,9 @@ _SPELLINGS: dict[str, str] = {
     "capitalize": "write `upper(s[0:1]) + s[1:]`", "trunc": "here it is `round(x, 0, 'down')`",
     "ceiling": "here it is `ceil(x)`", "average": "here it is `avg(list)`",
     "mean": "here it is `avg(list)`", "distinct": "here it is `unique(list)`", "attr": "write `x.field`",
-    "center": "", "indent": "", "pprint": "", "add_days": "write `t + duration('1d') * n`",
+    "center": "write it as it is: texts are not laid out here",
+    "indent": "write it as it is: texts are not laid out here",
+    "pprint": "here it is `to_json(x)`", "add_days": "write `t + duration('1d') * n`",
     "date_add": "write `t + '1d'`", "datediff": "write `days(a - b)`",
     "seconds_between": "write `seconds(a - b)`", "url_encode": "here it is `urlencode(s)`",
     "merge": "here it is `combine(a, b)`", "del": "here it is `omit(m, 'key')`",
@@ -90,7 +92,7 @@ def _call(c: Checker, syntax: s.Call, expected: Type | None) -> Code:
             codes.UNKNOWN_FUNCTION,
             place,
             f"there is no function `{syntax.name}`",
-            did_you_mean(syntax.name, FUNCTIONS),
+            one_of(syntax.name, FUNCTIONS, "the functions"),
         )
     count = len(syntax.arguments)
     low, high = function.arity
@@ -164,7 +166,7 @@ def argument(c: Checker, node: s.Syntax, parameter: Parameter, call: s.Call, bou
 def wrong_argument(c: Checker, code: Code, wanted: str, call: s.Call) -> Code:
     """Say that an argument has the wrong type."""
     text = c.text_of(code.syntax)
-    hint = ""
+    hint = f"give it {shown(wanted)}"
     if code.type.kind == "json" or (code.type.item is not None and code.type.item.kind == "json"):
         hint = f"say what it is: `decimal({text})`, `integer({text})`, `string({text})`"
         if code.type.kind == "list":

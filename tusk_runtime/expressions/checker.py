@@ -84,7 +84,7 @@ class Checker:
         code: ProblemCode,
         place: s.Syntax | tuple[int, int],
         message: str,
-        help: str = "",  # noqa: A002
+        help: str,  # noqa: A002
     ) -> Code:
         """Note a problem. The result stands for the part that has it."""
         start, end = (place.start, place.end) if isinstance(place, s.Syntax) else place
@@ -106,7 +106,9 @@ class Checker:
         if not code.type.optional or not code.known:
             return code
         if code.literal is None:
-            return self.error(codes.NULLABLE, code.syntax, f"null cannot be {doing}")
+            return self.error(
+                codes.NULLABLE, code.syntax, f"null cannot be {doing}", "write a value instead of `null`"
+            )
         text = self.text_of(code.syntax)
         return self.error(
             codes.NULLABLE,

@@ -9,10 +9,10 @@ from tusk_runtime.expressions import syntax as s
 from tusk_runtime.expressions.checker import Checker, visitor
 from tusk_runtime.expressions.code import Code
 from tusk_runtime.expressions.failures import BUDGET
+from tusk_runtime.expressions.hints import one_of
 from tusk_runtime.expressions.limits import MAX_LOOPS
 from tusk_runtime.expressions.narrowing import facts
 from tusk_runtime.expressions.scope import RESERVED
-from tusk_runtime.language.diagnostics import did_you_mean
 from tusk_runtime.types import JSON, UNKNOWN, Field, Record, Type, assignable, marked_as
 from tusk_runtime.types.generate import name
 
@@ -83,7 +83,7 @@ def _map(c: Checker, syntax: s.MapOf, expected: Type | None) -> Code:
                     codes.UNKNOWN_FIELD,
                     (pair.start, pair.end),
                     f"{wanted.name} has no field `{pair.key}`",
-                    did_you_mean(pair.key, wanted.fields),
+                    one_of(pair.key, wanted.fields, f"the fields of {wanted.name}"),
                 )
             hint: Type | None = field.type
         else:
@@ -174,7 +174,7 @@ def _items(c: Checker, loop: s.Loop) -> Code:
         items = c.convert(items, Type("list", item=JSON))
     if items.type.kind != "list":
         text = c.text_of(loop.items)
-        hint = ""
+        hint = f"write `[{text}]` for a list of one"
         if items.type.kind in ("map", "record"):
             hint = f"write `keys({text})`, `values({text})` or `items({text})`"
         elif items.type.kind == "string":

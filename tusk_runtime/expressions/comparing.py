@@ -137,7 +137,7 @@ def _floats(c: Checker, one: Code, two: Code, step: s.Syntax) -> Code:
 
 
 def _different(c: Checker, one: Code, two: Code, step: s.Syntax) -> Code:
-    hint = ""
+    hint = "compare values of one kind"
     for code, other in ((one, two), (two, one)):
         text = c.text_of(code.syntax)
         if code.type.kind in TEXTS and other.type.kind in (
@@ -186,7 +186,11 @@ def _order(c: Checker, op: str, one: Code, two: Code, step: s.Syntax) -> Code:
         return c.unknown(step)
     for code in (one, two):
         if code.type.kind not in _ORDERED:
-            hint = f"compare as texts: `string({c.text_of(code.syntax)})`" if code.type.kind in TEXTS else ""
+            hint = (
+                f"compare as texts: `string({c.text_of(code.syntax)})`"
+                if code.type.kind in TEXTS
+                else "compare with `==` or `!=`"
+            )
             return c.error(codes.TYPE, code.syntax, f"values of type {code.type} have no order", hint)
     one, two = c.close(one), c.close(two)
     if one.type.kind != "string" or not c.loops or _is_short(one) or _is_short(two):
@@ -227,7 +231,9 @@ def _in(c: Checker, op: str, left: s.Syntax, right: s.Syntax, step: s.Syntax) ->
             return c.unknown(step)
         if one.type.kind not in TEXTS:
             what = "the keys of a map are texts" if kind == "map" else "a text holds texts"
-            return c.error(codes.TYPE, one.syntax, f"{what}, not {one.type}")
+            return c.error(
+                codes.TYPE, one.syntax, f"{what}, not {one.type}", f"write `string({c.text_of(one.syntax)})`"
+            )
         if kind == "map":
             code = _negated(negate, c.operation(operations.in_map, two.node, one.node), step)
         else:
@@ -254,6 +260,7 @@ def _in_list(c: Checker, negate: bool, one: Code, two: Code, right: s.Syntax, st
                 step,
                 f"`{c.text_of(one.syntax)}` is of type {one.type.required()}, the entries of "
                 f"`{c.text_of(two.syntax)}` are of type {item}; none can be equal",
+                "look for a value of the type of the entries",
             )
     elif one.type.kind == "json" and item.kind not in (
         *TEXTS,

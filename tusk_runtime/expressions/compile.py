@@ -24,12 +24,13 @@ from tusk_runtime.expressions.code import Code, Site, Value, constant
 from tusk_runtime.expressions.expression import Expression
 from tusk_runtime.expressions.failures import BUDGET
 from tusk_runtime.expressions.fitting import NO_PLACE, Place, fit, may_go
+from tusk_runtime.expressions.hints import one_of
 from tusk_runtime.expressions.limits import MAX_DEPTH, Budget
 from tusk_runtime.expressions.parse import parse
 from tusk_runtime.expressions.parts import constrained, default_node, display_of, place_of
 from tusk_runtime.expressions.scope import Scope
 from tusk_runtime.expressions.templates import Braces, Wrong, split
-from tusk_runtime.language.diagnostics import Problems, did_you_mean
+from tusk_runtime.language.diagnostics import Problems
 from tusk_runtime.language.document import ListNode, MapNode, Node, ScalarNode
 from tusk_runtime.types import (
     BOOLEAN,
@@ -42,6 +43,7 @@ from tusk_runtime.types import (
     Record,
     Type,
     assignable,
+    how_to_write,
     marked_as,
 )
 from tusk_runtime.types.kinds import TEXTS
@@ -88,7 +90,9 @@ class _Compiler:
             return None
         if value is None:
             # Whoever gave no value should have said why.
-            self.problems.error(codes.SYNTAX, node.span, "this value cannot be understood")
+            self.problems.error(
+                codes.SYNTAX, node.span, "this value cannot be understood", help="write it another way"
+            )
             return None
         body = value.node
         if self.shared.budgeted:
@@ -191,11 +195,13 @@ class _Compiler:
         value = reader.read(replace(type_, pii=False) if type_.pii else type_, value)
         if reader.issues:
             issue = reader.issues[0]
-            hint = issue.help
+            hint = issue.help or how_to_write(type_)
             if node.value is None:
                 hint = "make the field optional with `?`"
             elif isinstance(node.value, str) and self._looks_like_expression(node.value):
                 hint = f'for an expression write `"{{{{ {node.value} }}}}"`'
+            elif type_.kind == "string" and not isinstance(node.value, str):
+                hint = f'write it in quotes: `"{node.span.text}"`'
             elif type_.kind == "json":
                 hint = "quote it: a text keeps every digit"
             self.problems.error(codes.RESULT, node.span, f"this {issue.message}", help=hint)
@@ -347,7 +353,7 @@ class _Compiler:
         for entry in node:
             field = record.fields.get(entry.key)
             if field is None:
-                hint = did_you_mean(entry.key, record.fields)
+                hint = one_of(entry.key, record.fields, f"the fields of {record.name}")
                 message = f"{record.name} has no field `{entry.key}`"
                 self.problems.error(codes.UNKNOWN_FIELD, entry.key_span, message, help=hint)
                 right = False

@@ -8,9 +8,9 @@ from typing import NamedTuple
 from tusk_runtime.expressions import codes, operations
 from tusk_runtime.expressions.checker import Checker, unique
 from tusk_runtime.expressions.code import Code, Value, constant
+from tusk_runtime.expressions.hints import one_of
 from tusk_runtime.expressions.literals import fits
-from tusk_runtime.language.diagnostics import did_you_mean
-from tusk_runtime.types import ABSENT, Record, Type, assignable, conformer, exposed
+from tusk_runtime.types import ABSENT, Record, Type, assignable, conformer, exposed, how_to_write
 from tusk_runtime.types.kinds import TEXTS
 from tusk_runtime.types.reading import Reader
 from tusk_runtime.types.relations import same_form
@@ -85,7 +85,8 @@ def _fit_literal(c: Checker, code: Code, expected: Type) -> Value | None:
     # A literal is nobody's data: what is wrong with it is told as it is.
     value = reader.read(replace(expected, pii=False) if expected.pii else expected, code.literal)
     if reader.issues:
-        c.error(codes.RESULT, code.syntax, f"this {reader.issues[0].message}", reader.issues[0].help)
+        issue = reader.issues[0]
+        c.error(codes.RESULT, code.syntax, f"this {issue.message}", issue.help or how_to_write(expected))
         return None
     found = constant(value, c.globals)
     found.site = c.site_of(code.syntax, expected)  # type: ignore[attr-defined]
@@ -116,21 +117,23 @@ def _mismatch(c: Checker, code: Code, expected: Type) -> tuple[str, str]:
         return message, f"convert it: `{kinds[1]}({text})`"
     if kinds == ("enum", "enum"):
         extra = [v for v in source.values if v not in expected.values]
-        return message, f"`{extra[0]}` is no value of the target" if extra else ""
+        return message, f"`{extra[0]}` is no value of the target: add it to those of the target"
     if kinds[0] == "list" and source.item is not None and assignable(source.item, expected):
         return message, f"take one of them: `first({text})`"
     if kinds[1] == "list":
         return message, f"write `[{text}]`"
-    return message, ""
+    return message, f"give it a value of type {expected}"
 
 
 def _record_mismatch(source: Record, expected: Record) -> tuple[str, str]:
     for name, field in source.fields.items():
         if name not in expected.fields:
-            return f"{expected.name} has no field `{name}`", did_you_mean(name, expected.fields)
+            hint = one_of(name, expected.fields, f"the fields of {expected.name}")
+            return f"{expected.name} has no field `{name}`", hint
         if not assignable(field.type, expected.fields[name].type):
             wanted = expected.fields[name].type
-            return f"`{name}` is of type {field.type}, {wanted} is needed in {expected.name}", ""
+            message = f"`{name}` is of type {field.type}, {wanted} is needed in {expected.name}"
+            return message, f"write a map that sets `{name}` to a value of type {wanted}"
     lacking = [
         name for name, field in expected.fields.items() if field.required and name not in source.fields
     ]

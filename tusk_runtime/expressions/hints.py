@@ -5,9 +5,11 @@ spellings.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from tusk_runtime.expressions import codes
 from tusk_runtime.expressions.templates import Wrong
+from tusk_runtime.language.diagnostics import did_you_mean
 
 _OPERATORS: tuple[tuple[str, str, str], ...] = (
     (r"\*\*", "`**` is not in the language", "multiply: `x * x`"),
@@ -20,7 +22,7 @@ _OPERATORS: tuple[tuple[str, str, str], ...] = (
     (r"=(?![=])", "`=` compares nothing and sets nothing", "write `==` to compare"),
     (r"\?(?![?.])", "`a ? b : c` belongs to load time", "write `b if a else c`"),
     (r"->|=>", "there are no functions to define", "write a comprehension: `[f(x) for x in list]`"),
-    (r"&|\^|<<|>>", "there are no bit operators", ""),
+    (r"&|\^|<<|>>", "there are no bit operators", "calculate with `+ - * // %`, or use `and`, `or`"),
     (
         r"@",
         "`@` happens when the file is loaded, `{{ }}` when an event arrives",
@@ -81,7 +83,9 @@ def wrong_syntax(source: str, base: int, at: int, end: int, ended: bool) -> Wron
                 code = codes.JINJA if match[0] in ("**", "~") else codes.SYNTAX
                 return Wrong(code, base + start, base + match.end(), message, hint)
     if match := _NUMBER_WORD.match(rest):
-        hint = f"quote it: `'{match[0]}'`" if re.fullmatch(r"(\d+(ms|[wdhms]))+", match[0]) else ""
+        hint = f"quote it: `'{match[0]}'`"
+        if not re.fullmatch(r"(\d+(ms|[wdhms]))+", match[0]):
+            hint = f"a name begins with a letter, and a text stands in quotes: `'{match[0]}'`"
         return Wrong(
             codes.SYNTAX, base + at, base + at + len(match[0]), f"`{match[0]}` is no number and no name", hint
         )
@@ -131,4 +135,20 @@ def _advice(before: str, word: str) -> str:
         return "write `x if condition else y`"
     if not before or re.search(r"[-+*/%<>=(,\[{]$|\b(and|or|not|in|if|else)$", before):
         return "a value is missing in front of it"
-    return ""
+    if word == ",":
+        return "a comma stands between the members of `[…]`, `{…}` and the arguments of a function only"
+    if word == ":":
+        return "a colon stands in `{'key': value}` and `list[1:3]` only"
+    if word == ".":
+        return "a point stands before the name of a field: `data.total`"
+    if word.isprintable() and not word.isspace():
+        return f"remove it; a text stands in quotes: `'{word}'`" if word not in "\\`" else "remove it"
+    return "remove it: it is a character that cannot be seen"
+
+
+def one_of(word: str, known: Iterable[str], what: str) -> str:
+    """What to write instead of a name that is not known: the nearest one, or which there are."""
+    names = list(known)
+    if not names:
+        return f"there are no {what} here: remove it"
+    return did_you_mean(word, names) or f"{what} here are " + ", ".join(f"`{n}`" for n in names[:12]) + ", …"

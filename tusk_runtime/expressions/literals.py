@@ -23,6 +23,7 @@ from tusk_runtime.types import (
     Record,
     Type,
     assignable,
+    how_to_write,
 )
 from tusk_runtime.types.kinds import ABSENT
 from tusk_runtime.types.reading import Reader
@@ -68,12 +69,14 @@ def literal(c: Checker, syntax: s.Syntax, value: Any, expected: Type | None) -> 
     if kind == "number":
         binary = float(value)
         if not isfinite(binary):
-            return c.error(codes.NUMBER_SIZE, syntax, "a number ends at about 1.8e308")
+            return c.error(
+                codes.NUMBER_SIZE, syntax, "a number ends at about 1.8e308", "write a smaller number"
+            )
         return Code(constant(binary, c.globals), NUMBER, syntax, binary)
     try:
         exact = check_decimal(Decimal(value))
     except ValueError as error:
-        return c.error(codes.NUMBER_SIZE, syntax, str(error))
+        return c.error(codes.NUMBER_SIZE, syntax, str(error), "write fewer digits")
     return Code(constant(exact, c.globals), DECIMAL, syntax, exact)
 
 
@@ -93,7 +96,7 @@ def _text(c: Checker, syntax: s.Syntax, value: str, expected: Type | None) -> Co
     reader = Reader()
     result = reader.read(plain, value)
     if reader.issues:
-        return c.error(codes.LITERAL, syntax, f"this {reader.issues[0].message}")
+        return c.error(codes.LITERAL, syntax, f"this {reader.issues[0].message}", how_to_write(plain))
     return Code(constant(result, c.globals), plain, syntax, result)
 
 

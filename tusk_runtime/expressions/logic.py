@@ -9,8 +9,8 @@ from tusk_runtime.expressions import codes, literals, operations
 from tusk_runtime.expressions import syntax as s
 from tusk_runtime.expressions.checker import Checker, visitor
 from tusk_runtime.expressions.code import Code
+from tusk_runtime.expressions.hints import one_of
 from tusk_runtime.expressions.narrowing import facts, path_of
-from tusk_runtime.language.diagnostics import did_you_mean
 from tusk_runtime.types import BOOLEAN, UNKNOWN, Type
 from tusk_runtime.types.generate import name
 
@@ -146,13 +146,14 @@ _OTHER_NAMES = {
     "True": "write `true`", "False": "write `false`", "None": "write `null`", "none": "write `null`",
     "nil": "write `null`", "undefined": "write `null`",
     "loop": "`loop.index` exists beside `for_each` only; in a comprehension nothing counts",
-    "this": "", "self": "",
+    "this": "name what it belongs to: `command`, `state`, `data` or `row`",
+    "self": "name what it belongs to: `command`, `state`, `data` or `row`",
 }  # fmt: skip
 
 
 def _unknown_name(c: Checker, syntax: s.Name) -> Code:
     known = [*c.loops, *c.scope.names]
-    hint = _OTHER_NAMES.get(syntax.id) or did_you_mean(syntax.id, known)
+    hint = _OTHER_NAMES.get(syntax.id) or one_of(syntax.id, known, "the names")
     for root, type_ in c.scope.names.items():
         if type_.record is not None and syntax.id in type_.record.fields and syntax.id not in _OTHER_NAMES:
             hint = f"did you mean `{root}.{syntax.id}`?"

@@ -12,7 +12,7 @@ from tusk_runtime.language.diagnostics import Code
 class Wrong(Exception):
     """A problem in an expression, with its place in the text and what to write."""
 
-    def __init__(self, code: Code, start: int, end: int, message: str, help: str = "") -> None:  # noqa: A002
+    def __init__(self, code: Code, start: int, end: int, message: str, help: str) -> None:  # noqa: A002
         super().__init__(message)
         self.code, self.start, self.end, self.message, self.help = code, start, end, message, help
 

@@ -2,6 +2,7 @@
 
 from tusk_runtime.types.codecs import decoder, encode_default, from_column, to_column, to_json
 from tusk_runtime.types.constraints import conformer
+from tusk_runtime.types.hints import how_to_write
 from tusk_runtime.types.kinds import (
     ABSENT,
     BOOLEAN,
@@ -49,7 +50,7 @@ __all__ = [
     "ABSENT", "BOOLEAN", "DATE", "DATETIME", "DECIMAL", "DURATION", "INTEGER", "JSON", "MASK", "MAX_DIGITS",
     "MAX_INTEGER", "MIN_INTEGER", "NULL", "NUMBER", "NUMERIC", "STRING", "TEXTS", "UNKNOWN", "UUID", "Field",
     "Name", "Plain", "Record", "Type", "TypeText", "Validator", "assignable", "conformer", "decoder",
-    "encode_default", "erasable", "exposed", "from_column", "holds_pii", "json_schema", "lasting",
-    "marked_as", "masker", "parse_type", "personal", "read_value", "record_of", "record_schema", "shown",
-    "to_column", "to_json",
+    "encode_default", "erasable", "exposed", "from_column", "holds_pii", "how_to_write", "json_schema",
+    "lasting", "marked_as", "masker", "parse_type", "personal", "read_value", "record_of", "record_schema",
+    "shown", "to_column", "to_json",
 ]  # fmt: skip

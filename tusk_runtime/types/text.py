@@ -13,7 +13,7 @@ from tusk_runtime.language.document import ScalarNode
 from tusk_runtime.language.grammar import lalr_parser
 from tusk_runtime.types import codes
 from tusk_runtime.types.constraints import LENGTHS
-from tusk_runtime.types.hints import EXAMPLE, misplaced, unknown_type
+from tusk_runtime.types.hints import EXAMPLE, how_to_write, misplaced, unknown_type
 from tusk_runtime.types.kinds import ABSENT, MAX_DIGITS, Name, Type
 from tusk_runtime.types.patterns import compile_pattern
 from tusk_runtime.types.personal import personal
@@ -131,10 +131,20 @@ class _TypeReader:
         at: int
         if len(self._text) > MAX_TEXT:
             raise self._wrong(
-                codes.NESTING, 0, len(self._text), f"a type text of more than {MAX_TEXT} characters"
+                codes.NESTING,
+                0,
+                len(self._text),
+                f"a type text of more than {MAX_TEXT} characters",
+                "name parts of it under `[types]`",
             )
         if self._text.count("<") > MAX_DEPTH:
-            raise self._wrong(codes.NESTING, 0, len(self._text), f"types nest at most {MAX_DEPTH} deep")
+            raise self._wrong(
+                codes.NESTING,
+                0,
+                len(self._text),
+                f"types nest at most {MAX_DEPTH} deep",
+                "take a level out, or use `json`",
+            )
         try:
             return _grammar().parse(self._text)
         except UnexpectedInput as error:
@@ -250,7 +260,9 @@ class _TypeReader:
         try:
             value = _constraint_value(base, str(key), _unquote(raw))
         except ValueError as error:
-            raise self._wrong(codes.BOUND, *_place(raw), f"`{key}`: {error}") from None
+            raise self._wrong(
+                codes.BOUND, *_place(raw), f"`{key}`: {error}", _bound_advice(base, str(key))
+            ) from None
         if key == "pattern":
             return replace(base, pattern=value)
         if key == "places":
@@ -288,12 +300,12 @@ class _TypeReader:
         value = reader.read(type_, given)
         if reader.issues:
             issue = reader.issues[0]
-            hint = issue.help or ("make the type optional with `?`" if given is None else "")
+            hint = issue.help or ("make the type optional with `?`" if given is None else how_to_write(type_))
             at = tree.meta.start_pos, tree.meta.end_pos
             raise self._wrong(codes.DEFAULT, *at, f"the default {issue.text}", hint)
         return value
 
-    def _wrong(self, code: Code, start: int, end: int, message: str, hint: str = "") -> _Wrong:
+    def _wrong(self, code: Code, start: int, end: int, message: str, hint: str) -> _Wrong:
         self._problems.error(code, self._node.at(start, end), message, help=hint)
         return _Wrong()
 
@@ -313,6 +325,14 @@ def _constraint_value(base: Type, key: str, text: str) -> Any:
             raise ValueError(f"a decimal has at most {MAX_DIGITS} places")
         return number
     return read_value(Type(base.kind, places=base.places if key != "places" else None), text)
+
+
+def _bound_advice(base: Type, key: str) -> str:
+    if key == "pattern":
+        return "write an RE2 expression for the whole text, such as `pattern='[A-Z]{3}'`"
+    if key == "places":
+        return f"write a whole number up to {MAX_DIGITS}"
+    return "write a whole number, such as `1`" if base.kind in LENGTHS else how_to_write(Type(base.kind))
 
 
 def _json_word(text: str) -> Any:

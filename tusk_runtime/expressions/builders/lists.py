@@ -22,8 +22,8 @@ from tusk_runtime.expressions.calls import (
 )
 from tusk_runtime.expressions.checker import Checker
 from tusk_runtime.expressions.code import Code
+from tusk_runtime.expressions.hints import one_of
 from tusk_runtime.expressions.library import conversions, lists
-from tusk_runtime.language.diagnostics import did_you_mean
 from tusk_runtime.types import (
     BOOLEAN,
     DECIMAL,
@@ -45,7 +45,9 @@ def _numbers(c: Checker, call: s.Call) -> Code:
     item = code.type.item
     if item is None or item.optional or item.kind not in NUMERIC:
         if isinstance(call.arguments[0], s.ListOf) and not call.arguments[0].items:
-            return c.error(codes.TYPE, call, "an empty list has no type to calculate with")
+            return c.error(
+                codes.TYPE, call, "an empty list has no type to calculate with", "write the result itself"
+            )
         return wrong_argument(c, code, "list<N>", call)
     return code
 
@@ -100,7 +102,12 @@ def extreme(c: Checker, call: s.Call, expected: Expected) -> Code:
     if type_ is UNKNOWN:
         return c.unknown(call)
     if type_.kind not in ORDERED:
-        return c.error(codes.TYPE, call, f"values of type {type_} have no order")
+        return c.error(
+            codes.TYPE,
+            call,
+            f"values of type {type_} have no order",
+            "give it numbers, texts, dates or durations",
+        )
     node = c.operation(lists.smallest_of if smallest else lists.largest_of, *(code.node for code in values))
     rounded, missing = any(v.rounded for v in values), any(v.missing for v in values)
     return Code(node, bare(type_), call, rounded=rounded, missing=missing)
@@ -182,7 +189,11 @@ def sort(c: Checker, call: s.Call, expected: Expected) -> Code:
                 if item.record
                 else f"entries of type {item} have no fields"
             )
-            hint = did_you_mean(field, item.record.fields) if item.record else "write `sort(list)`"
+            hint = (
+                one_of(field, item.record.fields, f"the fields of {item.record.name}")
+                if item.record
+                else "write `sort(list)`"
+            )
             return c.error(codes.UNKNOWN_FIELD, call.arguments[1], what, hint)
         by = item.record.fields[field].type
     elif item.record is not None:
@@ -190,9 +201,10 @@ def sort(c: Checker, call: s.Call, expected: Expected) -> Code:
         return c.error(codes.ARGUMENTS, call, "records are sorted by a field", f"name one: {fields}")
     if by.optional or by.kind not in (ORDERED | {"boolean", "enum"}):
         message = "what it is sorted by may be null" if by.optional else f"values of type {by} have no order"
-        return c.error(
-            codes.NULLABLE if by.optional else codes.TYPE, call, message, "leave the nulls out first"
+        hint = (
+            "leave the nulls out first" if by.optional else "sort by a number, a text, a date or a duration"
         )
+        return c.error(codes.NULLABLE if by.optional else codes.TYPE, call, message, hint)
     nodes = [code.node]
     if arguments:
         descending = argument(c, arguments[0], parameter_of(call, 2), call, {})

@@ -17,8 +17,8 @@ from tusk_runtime.expressions.calls import (
 )
 from tusk_runtime.expressions.checker import Checker
 from tusk_runtime.expressions.code import Code
+from tusk_runtime.expressions.hints import one_of
 from tusk_runtime.expressions.library import lists
-from tusk_runtime.language.diagnostics import did_you_mean
 from tusk_runtime.types import (
     JSON,
     STRING,
@@ -141,7 +141,7 @@ def omit(c: Checker, call: s.Call, expected: Expected) -> Code:
             if value is None:
                 return c.unknown(call)
             if value not in type_.record.fields:
-                hint = did_you_mean(str(value), type_.record.fields)
+                hint = one_of(str(value), type_.record.fields, f"the fields of {type_.record.name}")
                 return c.error(codes.UNKNOWN_FIELD, node, f"{type_.record.name} has no field `{value}`", hint)
             names.append(value)
             nodes.append(ast.Constant(value))

@@ -37,7 +37,12 @@ def matches(c: Checker, call: s.Call, expected: Expected) -> Code:
     try:
         compiled = compile_pattern(str(pattern))
     except ValueError as error:
-        return c.error(codes.PATTERN, call.arguments[1], f"not a regular expression: {error}")
+        return c.error(
+            codes.PATTERN,
+            call.arguments[1],
+            f"not a regular expression: {error}",
+            "write an RE2 expression for the whole text, such as `[A-Z]{3}`",
+        )
     c.shared.budgeted = True
     node = c.operation(texts.matcher(compiled), name("tusk budget"), code.node, title=f"matches {pattern}")
     return Code(node, BOOLEAN, call, missing=code.missing)

@@ -74,7 +74,9 @@ def format_time(c: Checker, call: s.Call, expected: Expected) -> Code:
     try:
         write = times.formatter(str(pattern))
     except ValueError as error:
-        return c.error(codes.PATTERN, call.arguments[1], str(error))
+        return c.error(
+            codes.PATTERN, call.arguments[1], str(error), "write a pattern such as `%d.%m.%Y %H:%M:%S`"
+        )
     node = c.operation(write, code.node, zone, title=f"format {pattern}")
     return Code(node, STRING, call, missing=code.missing)
 
