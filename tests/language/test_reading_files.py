@@ -100,3 +100,10 @@ def test_a_missing_environment_file(tmp_path: Path) -> None:
     problems = Problems()
     assert read_env_file(tmp_path / ".env", problems) == {}
     assert [problem.code for problem in problems] == ["TSK100"]
+
+
+def test_of_a_file_of_variables_the_first_errors_are_told() -> None:
+    """A log given as `--env-file` by mistake is not told of line by line."""
+    problems = Problems()
+    assert parse_env(Source(".env", "this is a log\n" * 1000 + "A=1\n"), problems) == {}
+    assert [d.code for d in problems] == ["TSK120"] * 100 + ["TSK099"]

@@ -153,37 +153,54 @@ class Problems:
             raise InvalidConfiguration(self.sorted())
 
 
+MOST_COMPARED = 100
+"""How many names an unknown one is compared with letter by letter."""
+
+
 def nearest(word: str, candidates: Iterable[str]) -> str | None:
     """The candidate that the writer most likely meant, or None.
 
     A candidate counts if it differs by case or separators only, or by an edit distance (adjacent letters
-    swapped count once) of at most 2, at most a third of the longer word, rounded up.
+    swapped count once) of at most 2, at most a third of the longer word, rounded up. Of equally near ones the
+    first with the same first letter is taken. Of very many candidates those that begin or end alike are
+    looked at first, and no more than MOST_COMPARED.
     """
-    best: tuple[int, str] | None = None
-    folded = _fold(word)
+    folded, lower = _fold(word), word.lower()
+    alike: list[str] = []
+    others: list[str] = []
     for candidate in candidates:
         if candidate == word:
             continue
-        if _fold(candidate) == folded:
+        if candidate[:1].lower() == lower[:1] and _fold(candidate) == folded:
             return candidate
-        longest = max(len(word), len(candidate))
-        limit = min(2, -(-longest // 3))
-        if abs(len(word) - len(candidate)) > limit:
-            continue
-        distance = _distance(word.lower(), candidate.lower(), limit)
-        if distance <= limit and (best is None or distance < best[0]):
-            best = (distance, candidate)
-    return best[1] if best else None
+        if abs(len(word) - len(candidate)) <= _limit(word, candidate):
+            ends = candidate[:2].lower() == lower[:2] or candidate[-2:].lower() == lower[-2:]
+            (alike if ends else others).append(candidate)
+    best: tuple[int, bool, str] | None = None
+    for candidate in [*alike, *others][:MOST_COMPARED]:
+        limit = _limit(word, candidate)
+        distance = _distance(lower, candidate.lower(), limit)
+        found = distance, candidate[:1].lower() != lower[:1], candidate
+        if distance <= limit and (best is None or found[:2] < best[:2]):
+            best = found
+    return best[2] if best else None
+
+
+def _limit(word: str, other: str) -> int:
+    return min(2, -(-max(len(word), len(other)) // 3))
 
 
 def did_you_mean(word: str, candidates: Sequence[str] | Iterable[str]) -> str:
     """The help text that names the nearest candidate, or the known ones if they are few, or nothing."""
     known = list(candidates)
     guess = nearest(word, known)
-    if guess is not None:
-        return f"did you mean `{guess}`?"
-    if 0 < len(known) <= 12:
-        return "known here: " + ", ".join(f"`{name}`" for name in sorted(known))
+    return f"did you mean `{guess}`?" if guess is not None else known_here(known)
+
+
+def known_here(names: Sequence[str]) -> str:
+    """The help text that names all that are known, if they are few, or nothing."""
+    if 0 < len(names) <= 12:
+        return "known here: " + ", ".join(f"`{name}`" for name in sorted(names))
     return ""
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from tusk_runtime.language import codes
 from tusk_runtime.language.diagnostics import Problems
 from tusk_runtime.language.load import read_file
+from tusk_runtime.language.parse import MOST_ERRORS
 from tusk_runtime.language.source import Source, Span
 
 _LINE = re.compile(r"[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)[ \t]*=[ \t]*")
@@ -29,7 +30,13 @@ def parse_env(source: Source, problems: Problems) -> dict[str, str]:
     values: dict[str, str] = {}
     places: dict[str, Span] = {}
     start = 0
+    limit = len(problems) + MOST_ERRORS
     for line in source.text.split("\n"):
+        if len(problems) == limit:
+            advice = "correct these first"
+            message = f"more than {MOST_ERRORS} errors; what follows was not checked"
+            problems.error(codes.TOO_MANY, source.span(start, start), message, help=advice)
+            break
         _read_line(source, start, line.rstrip("\r"), values, places, problems)
         start += len(line) + 1
     return values

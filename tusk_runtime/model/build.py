@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from tusk_runtime.errors import InvalidConfiguration
+from tusk_runtime.language.codes import TOO_MANY
 from tusk_runtime.language.diagnostics import Problems
 from tusk_runtime.language.document import Document
+from tusk_runtime.language.parse import MOST_ERRORS
 from tusk_runtime.model import checks, reactions, settings
 from tusk_runtime.model.application import Application, Settings, TestCase
 from tusk_runtime.model.codes import NOTHING_DECLARED
-from tusk_runtime.model.context import Building
+from tusk_runtime.model.context import Building, FirstProblems, TooManyErrors
 from tusk_runtime.model.declarations import aggregates, commands, events, projections, queries, tests
 from tusk_runtime.model.follow_ups import without_follow_ups
 from tusk_runtime.model.named_types import NamedTypes
 from tusk_runtime.model.sections import find_sections
-from tusk_runtime.model.survey import Survey, can_be_judged, only_not_available, unread_of
+from tusk_runtime.model.survey import NOT_AVAILABLE, Survey, can_be_judged, only_not_available, unread_of
 from tusk_runtime.model.topology import Topology, topology_of
 
 
@@ -62,8 +65,20 @@ class _Read(NamedTuple):
 
 def _read(document: Document, file: str, problems: Problems) -> _Read:
     """Read every section and note every problem; what they lack as a whole, where they are right."""
+    found = FirstProblems(NOT_AVAILABLE)
+    try:
+        return _read_all(document, file, problems, found)
+    except TooManyErrors:
+        told = without_follow_ups(found, problems, document.root)
+        problems.extend(told)
+        if told:
+            message = f"more than {MOST_ERRORS} errors; the rest was not checked"
+            problems.error(TOO_MANY, told[-1].span, message, help="correct these first")
+        raise InvalidConfiguration(problems.sorted()) from None
+
+
+def _read_all(document: Document, file: str, problems: Problems, found: Problems) -> _Read:
     root = document.root
-    found = Problems()
     sections = find_sections(root, found)
     if not sections and not found and not problems:
         source = root.span.source

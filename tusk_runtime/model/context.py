@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from tusk_runtime.language.diagnostics import Code, Problems, did_you_mean, nearest
+from tusk_runtime.language.diagnostics import Code, Problems, Severity, did_you_mean, known_here, nearest
 from tusk_runtime.language.document import Entry, MapNode, ScalarNode
+from tusk_runtime.language.parse import MOST_ERRORS
 from tusk_runtime.language.source import Span
 from tusk_runtime.model import codes
 from tusk_runtime.model.application import Aggregate, Command, EventType, Projection, Query
@@ -33,6 +34,29 @@ KINDS: Mapping[str, Kind] = {
 }
 
 
+class TooManyErrors(Exception):
+    """So much is wrong that the rest is not looked at."""
+
+
+class FirstProblems(Problems):
+    """Problems up to a number of errors: the one that reaches it raises TooManyErrors.
+
+    Those with a code in `uncounted` may be as many as there are. What is unknown is compared with all that is
+    known, which takes too long for as many unknown names as a hostile file can hold.
+    """
+
+    def __init__(self, uncounted: Collection[str] = ()) -> None:
+        super().__init__()
+        self._uncounted = uncounted
+        self._errors = 0
+
+    def _add(self, code: Code, severity: Severity, *rest: Any) -> None:
+        super()._add(code, severity, *rest)
+        self._errors += severity == "error" and code.id not in self._uncounted
+        if self._errors >= MOST_ERRORS:
+            raise TooManyErrors
+
+
 @dataclass(slots=True)
 class Building:
     """An application that is being built: what is declared, and all problems found.
@@ -51,6 +75,9 @@ class Building:
     queries: dict[str, Query] = field(default_factory=dict)
     broken: set[tuple[str, str]] = field(default_factory=set)
     """Kind and name of what is declared but could not be read: naming it is no second error."""
+
+    guesses: int = 0
+    """How many unknown names were compared with the known ones so far."""
 
     handled: dict[str, set[str]] = field(default_factory=dict)
     """Aggregate → the events that its `on` names."""
@@ -75,6 +102,11 @@ class Building:
                 self.broken.add((kind, entry.key))
                 wrong_type(self.problems, node, f"the {one} `{entry.key}`", "a map of its keys `{ … }`")
 
+    def guess(self, name: str, known: Iterable[str]) -> str | None:
+        """The known name that was probably meant; only the first of very many unknown ones are compared."""
+        self.guesses += 1
+        return nearest(name, known) if self.guesses <= MOST_ERRORS else None
+
     def find(self, kind: str, name: str, span: Span) -> Any:
         """The declaration of a kind and name, or None with a problem noted.
 
@@ -87,11 +119,11 @@ class Building:
             return None
         one, code = KINDS[kind]
         candidates = [*known, *(broken for k, broken in self.broken if k == kind)]
-        guess = nearest(name, candidates)
+        guess = self.guess(name, candidates)
         advice = f"declare it: `[{kind}.{name}]`"
         if guess is not None:
             advice = f"did you mean `{guess}`?"
-        elif listed := did_you_mean(name, candidates):
+        elif listed := known_here(candidates):
             advice = f"{listed}; or {advice}"
         self.problems.error(code, span, f"no {one} `{name}` is declared", help=advice)
         return known.get(guess) if guess is not None else None

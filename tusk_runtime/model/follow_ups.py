@@ -77,7 +77,9 @@ def without_follow_ups(
     damage: dict[Source, _Damage] = {}
     for d in earlier:
         if d.severity == "error" and d.span.source.text:
-            damage.setdefault(d.span.source, _Damage(d.span.source, root)).add(d.span)
+            if d.span.source not in damage:
+                damage[d.span.source] = _Damage(d.span.source, root)
+            damage[d.span.source].add(d.span)
     if not damage:
         return found
     lost = set().union(*(one.lost for one in damage.values()))
@@ -109,24 +111,30 @@ class _Damage:
         self._text = source.text
         self._root = root
         self._starts = _starts(source, root)
-        self._errors: list[Span] = []
+        self._errors = _Stretches()
         self._blocks: set[int] = set()
-        self._unreadable: list[tuple[int, int]] = []
+        self._heads: set[int] = set()
+        self._unreadable = _Stretches()
 
     def add(self, span: Span) -> None:
         """Take the place of an error."""
         text, starts = self._text, self._starts
-        self._errors.append(span)
+        self._errors.add(span.start, span.end)
         if _is_read_head(span, self._root):
             return
         line = text.rfind("\n", 0, span.start) + 1
         if _HEAD.match(text, line):
+            if line in self._heads:
+                return
+            self._heads.add(line)
             # A head that is lost leaves its keys to whatever stands above it.
             behind = _NEXT_HEAD.search(text, line + 1)
             begin, end = line, behind.start() if behind else len(text)
-            self._unreadable.append((begin, end))
+            self._unreadable.add(begin, end)
         else:
             block = bisect_right(starts, span.start)
+            if block in self._blocks:
+                return
             self._blocks.add(block)
             begin = starts[block - 1] if block else 0
             self.incomplete.update(_WORD.findall(text, begin, text.find("\n", begin))[:1])
@@ -135,13 +143,41 @@ class _Damage:
 
     def touches(self, span: Span) -> bool:
         """Whether something at this place is the same error, or stands under a head that was lost."""
-        return any(_touch(span, error) for error in self._errors) or any(
-            begin <= span.start < end for begin, end in self._unreadable
-        )
+        return self._errors.touch(span.start, span.end) or self._unreadable.touch(span.start, span.start)
 
     def is_damaged(self, span: Span) -> bool:
         """Whether the declaration at this place lost some of its text."""
         return bisect_right(self._starts, span.start) in self._blocks
+
+
+class _Stretches:
+    """Stretches of a text, put together where they touch, so that one look tells what lies in them."""
+
+    def __init__(self) -> None:
+        self._added: list[tuple[int, int]] = []
+        self._starts: list[int] = []
+        self._ends: list[int] = []
+
+    def add(self, start: int, end: int) -> None:
+        """One more stretch; a place between two characters is that of the second."""
+        self._added.append((start, max(end, start + 1)))
+
+    def touch(self, start: int, end: int) -> bool:
+        """Whether a place lies in one of them, in part at least."""
+        if self._added:
+            self._put_together()
+        before = bisect_right(self._starts, max(end, start + 1) - 1)
+        return before > 0 and self._ends[before - 1] > start
+
+    def _put_together(self) -> None:
+        stretches = sorted([*zip(self._starts, self._ends, strict=True), *self._added])
+        self._starts, self._ends, self._added = [], [], []
+        for start, end in stretches:
+            if self._ends and start <= self._ends[-1]:
+                self._ends[-1] = max(self._ends[-1], end)
+            else:
+                self._starts.append(start)
+                self._ends.append(end)
 
 
 def _is_read_head(span: Span, root: MapNode) -> bool:
@@ -159,7 +195,3 @@ def _starts(source: Source, root: MapNode) -> list[int]:
         if isinstance(section.node, MapNode):
             starts.extend(e.key_span.start for e in section.node if e.key_span.source is source)
     return sorted(starts)
-
-
-def _touch(one: Span, other: Span) -> bool:
-    return one.start < max(other.end, other.start + 1) and other.start < max(one.end, one.start + 1)

@@ -12,6 +12,7 @@ from tusk_runtime.model.names import TYPE_WORDS, check_name
 from tusk_runtime.model.reader import DESCRIPTION, TYPES, Reader, wrong_type
 from tusk_runtime.types import ABSENT, UNKNOWN, Field, Record, Type, TypeText, parse_type
 from tusk_runtime.types import codes as type_codes
+from tusk_runtime.types.text import MAX_DEPTH
 
 _WORD = re.compile(r"\w+")
 BROKEN = UNKNOWN
@@ -37,6 +38,7 @@ class NamedTypes(Mapping[str, Type]):
         self._problems = problems
         self._types: dict[str, Type] = {}
         self._open: list[str] = []
+        self._depth = 0
         self._texts: dict[str, TypeText] = {}
 
     def parse(self, node: ScalarNode, problems: Problems) -> TypeText | None:
@@ -67,11 +69,22 @@ class NamedTypes(Mapping[str, Type]):
                 help="keep the id of the other in place of it, or make that field `json`",
             )
             return BROKEN
+        levels = _levels(entry.node)
+        if self._open and self._depth + levels > MAX_DEPTH:
+            self._problems.error(
+                type_codes.NESTING,
+                entry.key_span,
+                f"the types {self._open[0]} … {name} nest more than {MAX_DEPTH} deep",
+                help="take levels out, or use `json`",
+            )
+            return self._types.setdefault(name, BROKEN)
         self._open.append(name)
+        self._depth += levels
         try:
             self._types[name] = type_ = self._read(entry)
         finally:
             self._open.pop()
+            self._depth -= levels
         return type_
 
     def _read(self, entry: Entry) -> Type:
@@ -126,6 +139,12 @@ class NamedTypes(Mapping[str, Type]):
 
     def __len__(self) -> int:
         return len(self._entries)
+
+
+def _levels(node: Node) -> int:
+    """How many levels a declared type adds at most, before those that it names."""
+    texts = [entry.node for entry in node] if isinstance(node, MapNode) else [node]
+    return 1 + max((str(t.value).count("<") for t in texts if isinstance(t, ScalarNode)), default=0)
 
 
 def read_fields(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from tusk_runtime.language.diagnostics import nearest
 from tusk_runtime.language.document import MapNode, ScalarNode
 from tusk_runtime.language.source import Span
 from tusk_runtime.model.application import EventType
@@ -47,7 +46,7 @@ def read(b: Building) -> None:
     for name, (category, span) in categories.items():
         if ("events", name) in b.broken:
             continue
-        guess = nearest(name, declared)
+        guess = b.guess(name, declared)
         b.problems.warning(
             CATEGORY_UNDECLARED,
             span,

@@ -82,6 +82,8 @@ def _key(reader: Reader, columns: Record) -> tuple[str, ...]:
             names.extend(guess for guess in [nearest(name, columns.fields)] if guess is not None)
             continue
         names.append(name)
+        if field.type is BROKEN:
+            continue  # told already
         if field.type.optional or (field.type.kind in NO_KEYS and field.default is ABSENT):
             what = "may be null" if field.type.optional else f"is of type {field.type}"
             reader.problems.error(
