@@ -165,29 +165,23 @@ def nearest(word: str, candidates: Iterable[str]) -> str | None:
     first with the same first letter is taken. Of very many candidates those that begin or end alike are
     looked at first, and no more than MOST_COMPARED.
     """
-    folded, lower = _fold(word), word.lower()
+    lower, folded, length = word.lower(), _fold(word), len(word)
     alike: list[str] = []
     others: list[str] = []
     for candidate in candidates:
-        if candidate == word:
-            continue
-        if candidate[:1].lower() == lower[:1] and _fold(candidate) == folded:
+        small = candidate.lower()
+        if small[:1] == lower[:1] and candidate != word and _fold(candidate) == folded:
             return candidate
-        if abs(len(word) - len(candidate)) <= _limit(word, candidate):
-            ends = candidate[:2].lower() == lower[:2] or candidate[-2:].lower() == lower[-2:]
-            (alike if ends else others).append(candidate)
+        if -2 <= len(candidate) - length <= 2 and candidate != word:
+            (alike if small[:2] == lower[:2] or small[-2:] == lower[-2:] else others).append(candidate)
     best: tuple[int, bool, str] | None = None
     for candidate in [*alike, *others][:MOST_COMPARED]:
-        limit = _limit(word, candidate)
+        limit = min(2, -(-max(length, len(candidate)) // 3))
         distance = _distance(lower, candidate.lower(), limit)
         found = distance, candidate[:1].lower() != lower[:1], candidate
         if distance <= limit and (best is None or found[:2] < best[:2]):
             best = found
     return best[2] if best else None
-
-
-def _limit(word: str, other: str) -> int:
-    return min(2, -(-max(len(word), len(other)) // 3))
 
 
 def did_you_mean(word: str, candidates: Sequence[str] | Iterable[str]) -> str:

@@ -11,11 +11,11 @@ from tusk_runtime.language.diagnostics import Problems
 from tusk_runtime.language.document import ScalarNode
 from tusk_runtime.language.files import ProjectFiles
 from tusk_runtime.language.layers import Layer
-from tusk_runtime.language.parse import parse
+from tusk_runtime.language.parse import MOST_ERRORS, parse
 from tusk_runtime.language.resolve import IMPORT_KEY, resolve
 from tusk_runtime.language.source import Source, Span
 from tusk_runtime.language.surroundings import Surroundings
-from tusk_runtime.language.syntax_tree import ListValue, SyntaxTree
+from tusk_runtime.language.syntax_tree import ListValue, Pair, SyntaxTree
 from tusk_runtime.language.tokens import DEEPEST
 
 
@@ -99,11 +99,27 @@ def without_files(tree: SyntaxTree, problems: Problems) -> None:
 def _imports(tree: SyntaxTree, problems: Problems) -> Iterator[tuple[str, Span]]:
     """What a file imports, as written, in both spellings."""
     for line in tree.imports:
+        if len(problems) > MOST_ERRORS:
+            return
         yield str(line.path.value), line.path.span
+    first: Pair | None = None
     for pair in tree.pairs:
         if pair.key.text != IMPORT_KEY:
             continue
+        if first is not None:
+            problems.error(
+                codes.DUPLICATE_KEY,
+                pair.key.span,
+                f"`import` is given twice: in line {first.key.span.line} and in line {pair.key.span.line}",
+                help='write one list: `import: ["a.tsk", "b.tsk"]`',
+                label="given again",
+                related=[(first.key.span, "first given here")],
+            )
+            return
+        first = pair
         for item in pair.value.items if isinstance(pair.value, ListValue) else [pair.value]:
+            if len(problems) > MOST_ERRORS:
+                return
             if isinstance(item, ScalarNode) and isinstance(item.value, str):
                 yield item.value, item.span
             else:
