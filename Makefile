@@ -41,7 +41,8 @@ check: $(VENV)/dev.stamp ## Format, lint, types, import rules, and our own examp
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/tusk check --strict examples/*.tsk
+	$(BIN)/tusk check --strict examples README.md
+	$(BIN)/tusk fmt --check examples
 
 format: $(VENV)/dev.stamp ## Put the code into its one form.
 	$(BIN)/ruff format .

@@ -13,6 +13,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "eval": ("tusk_runtime.cli.eval", "Print the value of an expression for an event."),
     "explain": ("tusk_runtime.cli.explain", "Say what a code, key, type, function or operator means."),
     "extract": ("tusk_runtime.cli.extract", "Take the configuration out of a Markdown guide."),
+    "fmt": ("tusk_runtime.cli.fmt", "Put files into their one form: indentation, spaces, blank lines."),
     "new": ("tusk_runtime.cli.new", "Write a first .tsk file to begin with."),
     "schema": ("tusk_runtime.cli.schema", "Print the JSON Schema of a .tsk file, or of what one declares."),
     "send": ("tusk_runtime.cli.send", "Send the rows of a CSV or JSON-lines file as commands."),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from pathlib import Path
+from typing import BinaryIO
 
 from tusk_runtime.language import codes
 from tusk_runtime.language.diagnostics import Code, Problems
@@ -18,6 +20,9 @@ LARGEST_TEXT = 1024 * 1024
 
 CASCADE = ("peanu.tsk", "peanut.tsk")
 """What the files are called that hold for every `.tsk` file in and below their folder; the first wins."""
+
+# Also `\r\r\n`, which a line end becomes that is converted twice.
+_LINE_END = re.compile(r"(?<!\r)\r++\n")
 
 
 class ProjectFiles:
@@ -114,7 +119,7 @@ def _open_to_all(folder: Path) -> bool:
 
 def source_of(text: str, name: str) -> Source:
     """A source without a byte order mark and with plain line ends."""
-    return Source(name, text.removeprefix("\ufeff").replace("\r\n", "\n"))
+    return Source(name, _LINE_END.sub("\n", text.removeprefix("\ufeff")))
 
 
 def read_text(path: Path, shown: str, largest: int, problems: Problems, span: Span | None) -> str | None:
@@ -128,16 +133,26 @@ def read_text(path: Path, shown: str, largest: int, problems: Problems, span: Sp
             fail(codes.NOT_A_FILE, f"`{shown}` is a folder", "name a file in it")
             return None
         with path.open("rb") as file:
-            # One byte more than allowed tells that there is more, also for pipes and growing files.
-            content = file.read(largest + 1)
+            return text_of(file, shown, largest, problems, span)
     except FileNotFoundError:
         fail(codes.NO_FILE, f"there is no file `{shown}`", _similar(path))
-        return None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         advice = "check the path and its permissions"
         fail(codes.UNREADABLE_FILE, f"`{shown}` cannot be read: {reason}", advice)
-        return None
+    return None
+
+
+def text_of(
+    file: BinaryIO, shown: str, largest: int, problems: Problems, span: Span | None = None
+) -> str | None:
+    """The text of an open UTF-8 file. None, with an error, if it is too large, or no text."""
+
+    def fail(code: Code, message: str, advice: str) -> None:
+        problems.error(code, span or Source(shown, "").span(0, 0), message, help=advice)
+
+    # One byte more than allowed tells that there is more, also for pipes and growing files.
+    content = file.read(largest + 1)
     if len(content) > largest:
         size = f"{largest // 1024 // 1024} MiB"
         fail(codes.FILE_TOO_LARGE, f"`{shown}` has more than {size}", "keep data out of declarations")

@@ -17,18 +17,19 @@ MOST_ERRORS = 100
 """How many errors of one file are told."""
 
 # Control characters, invisible ones, and those that turn the direction of text around (CVE-2021-42574).
-_UNSEEN = re.compile(
+UNSEEN = re.compile(
     "[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f\\u200b\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069\\ufeff]"
 )
 
 
-def parse(source: Source, problems: Problems) -> SyntaxTree:
+def parse(source: Source, problems: Problems, tokens: list[Token] | None = None) -> SyntaxTree:
     """Read a source. The tree holds every statement that could be read; `problems` gets the others.
 
-    Takes time proportional to the length of the text, whatever the text.
+    `tokens` gets all tokens, for who wants them too. Takes time proportional to the length of the text,
+    whatever the text.
     """
     found = _FirstProblems()
-    tree = _Parse(source, found).run()
+    tree = _Parse(source, found).run(tokens)
     problems.extend(found)
     return tree
 
@@ -56,11 +57,13 @@ class _Parse:
         self._lexer = Lexer(source, problems)
         self._automaton = Automaton()
 
-    def run(self) -> SyntaxTree:
+    def run(self, seen: list[Token] | None) -> SyntaxTree:
         """Feed all statements."""
         lexer, feed, problems = self._lexer, self._automaton.feed, self._problems
         while not lexer.done:
             tokens = lexer.statement()
+            if seen is not None:
+                seen += tokens
             accepted = feed(tokens)
             if accepted < len(tokens):
                 self._recover(tokens, accepted)
@@ -221,7 +224,7 @@ class _Parse:
         self._lexer.position = len(self._lexer.text)
 
     def _unseen_characters(self) -> None:
-        for number, match in enumerate(_UNSEEN.finditer(self._source.text)):
+        for number, match in enumerate(UNSEEN.finditer(self._source.text)):
             if number == 10:
                 break
             self._problems.error(

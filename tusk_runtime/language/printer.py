@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from tusk_runtime.language.parse import UNSEEN
+
 _KEY = re.compile(r"\$?\w[\w-]*\Z", re.ASCII)
 _SPECIAL = re.compile(r"@(?=[A-Za-z_])|\$(?=\{)|#(?=\{)")
 _WIDEST = 100
@@ -72,7 +74,13 @@ def _text(text: str) -> str:
         start = match.end()
     parts.append(text[start:])
     if len(parts) == 1:
-        return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+        return _quoted(text)
     if "'" not in text and text.isprintable() and "@env" not in text:
         return f"'{text}'"
-    return " + ".join(json.dumps(part, ensure_ascii=False) for part in parts)
+    return " + ".join(map(_quoted, parts))
+
+
+def _quoted(text: str) -> str:
+    """A text in double quotes, in which everything can be seen."""
+    written = json.dumps(text, ensure_ascii=False)
+    return UNSEEN.sub(lambda match: f"\\u{ord(match[0]):04x}", written)

@@ -32,10 +32,25 @@ def read_text(source: Source, start: int, end: int, problems: Problems) -> Scala
     return ScalarNode("".join(characters), span, True, offsets)
 
 
-def _read_block(source: Source, span: Span, problems: Problems) -> ScalarNode:
-    """A text block: first and last line are left out if blank, the common indentation is removed."""
-    start, end = span.start + 3, span.end - 3
-    lines: list[tuple[int, int]] = []  # where each line begins and ends
+def reindented(source: Source, start: int, end: int, indent: int, margin: int) -> str:
+    """The text block between two offsets with its lines moved to a margin; it means the same.
+
+    `indent` is where its end stands if that has a line of its own.
+    """
+    lines, common = _block_lines(source, start + 3, end - 3)
+    if len(lines) == 1:
+        return source.text[start:end]
+    moved = ["" if _is_blank(source, lines[0]) else source.text[slice(*lines[0])]]
+    for begin, stop in lines[1:]:
+        blank = _is_blank(source, (begin, stop))
+        moved.append("" if blank else " " * margin + source.text[begin + common : stop])
+    closing = "" if moved[-1] else " " * indent
+    return '"""' + "\n".join(moved) + closing + '"""'
+
+
+def _block_lines(source: Source, start: int, end: int) -> tuple[list[tuple[int, int]], int]:
+    """Where each line of a text block begins and ends, and the indentation common to all but the first."""
+    lines: list[tuple[int, int]] = []
     position = start
     while True:
         newline = source.text.find("\n", position, end)
@@ -43,14 +58,19 @@ def _read_block(source: Source, span: Span, problems: Problems) -> ScalarNode:
         if newline < 0:
             break
         position = newline + 1
+    margins = [_margin(source, line) for line in lines[1:] if not _is_blank(source, line)]
+    return lines, min(margins, default=0)
+
+
+def _read_block(source: Source, span: Span, problems: Problems) -> ScalarNode:
+    """A text block: first and last line are left out if blank, the common indentation is removed."""
+    end = span.end - 3
+    lines, common = _block_lines(source, span.start + 3, end)
     opened_with_text = not _is_blank(source, lines[0])
     if len(lines) > 1 and _is_blank(source, lines[-1]):
         lines.pop()
     if not opened_with_text and lines:
         lines.pop(0)
-    hanging = lines[1:] if opened_with_text else lines
-    margins = [_margin(source, line) for line in hanging if not _is_blank(source, line)]
-    common = min(margins, default=0)
 
     characters: list[str] = []
     offsets: list[int] = []
