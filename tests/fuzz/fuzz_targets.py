@@ -103,9 +103,9 @@ def check_problems(found: Iterable[Diagnostic], text: str) -> None:
 
 
 def check_span(span: Span, text: str, problem: Diagnostic) -> None:
-    """A place lies within the text that was read."""
+    """A place lies within the text that was read, or at the line end that its last line may lack."""
     check(span.source.text == text, f"{problem.code} points into another text")
-    check(0 <= span.start <= span.end <= len(text), f"{problem.code} points at {span.start}:{span.end}")
+    check(0 <= span.start <= span.end <= len(text) + 1, f"{problem.code} points at {span.start}:{span.end}")
 
 
 def decoded(data: bytes) -> str:

