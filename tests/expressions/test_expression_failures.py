@@ -234,7 +234,7 @@ PERSONAL_VALUES = {
     [
         ("integer(data.phone)", "must be an integer, not ***", {"data.phone": "***"}),
         ("decimal(data.phone)", "must be a decimal number, not ***", {}),
-        ("date(data.phone)", "must be a date, not ***", {}),
+        ("date(data.phone)", "must be a date such as `2026-01-31`, not ***", {}),
         ("data.words[4]", "there is no index 4 in 1 entries", {"data.words": "***"}),
         ("data.notes.name", "there is no such key", {"data.notes": "***"}),
         ("data.notes.secret.more", "there is no *** in ***", {}),

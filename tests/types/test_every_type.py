@@ -100,7 +100,7 @@ CASES = [
             ("PT0.5S", timedelta(milliseconds=500)),
         ],
         [("P1M", "months and years"), ("P1Y2M3D", "months and years"), ("3 months", "months and years"),
-         ("1mo", "months and years"), ("P", "not a duration"), ("7", "not a duration"), (7, "a duration")],
+         ("1mo", "months and years"), ("P", "must be a duration"), ("7", "must be a duration"), (7, "a duration")],
     ),
     Case(
         "duration(min=PT1H, max=7d)",

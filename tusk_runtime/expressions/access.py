@@ -175,7 +175,7 @@ def _index(c: Checker, syntax: s.Index, expected: Type | None) -> Code:
             codes.TYPE,
             syntax.key,
             f"`{text}` is a record; its fields are named in the file",
-            f"write `{text}.field`",
+            f"write `{text}.{next(iter(type_.record.fields), 'field')}`",
         )
     else:
         return c.error(

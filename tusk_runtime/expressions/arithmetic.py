@@ -130,13 +130,13 @@ def _numeric(c: Checker, op: str, left: Code, right: Code, syntax: s.Syntax) -> 
         left, right = _literal_as(c, left, right), _literal_as(c, right, left)
         kinds = {left.type.kind, right.type.kind}
     if kinds == {"decimal", "number"}:
-        binary_one = left if left.type.kind == "number" else right
+        binary_one, exact_one = (left, right) if left.type.kind == "number" else (right, left)
         return c.error(
             codes.FLOATS,
             syntax,
             f"`{c.text_of(left.syntax)}` is a {left.type}, `{c.text_of(right.syntax)}` a {right.type}: "
             "one is exact, the other is not",
-            f"write `decimal({c.text_of(binary_one.syntax)})` or `number(…)`",
+            f"write `decimal({c.text_of(binary_one.syntax)})`, or `number({c.text_of(exact_one.syntax)})`",
         )
     if "number" in kinds:
         return Code(ast.BinOp(left.node, _OPERATORS[op](), right.node), NUMBER, syntax, open=True)
@@ -251,14 +251,19 @@ def _mismatch(c: Checker, op: str, left: Code, right: Code, syntax: s.Syntax) ->
         if isinstance(texts[0].literal, str) and _is_duration(texts[0].literal):
             hint = f"write `duration({text})`"
     elif {one, two} <= {"date", "datetime"}:
-        hint = "take the date of the datetime: `date(x)`"
+        moment = left if one == "datetime" else right
+        hint = f"take the date of the datetime: `date({c.text_of(moment.syntax)})`"
     elif "duration" in (one, two) and "number" in (one, two):
-        hint = "convert the number: `decimal(x)`"
+        number = left if one == "number" else right
+        hint = f"convert the number: `decimal({c.text_of(number.syntax)})`"
     elif one == "duration" and op == "/":
-        hint = "multiply instead, as in `x * 0.5`"
+        hint = f"multiply instead, as in `{c.text_of(left.syntax)} * 0.5`"
     elif one in ("date", "datetime") and two in NUMERIC:
         one_text, two_text = c.text_of(left.syntax), c.text_of(right.syntax)
         hint = f"say what it counts: `{one_text} {op} duration('1d') * {two_text}`"
+    elif "boolean" in (one, two):
+        flag = left if one == "boolean" else right
+        hint = f"say what it counts: `(1 if {c.text_of(flag.syntax)} else 0)`"
     verb = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide", "//": "divide", "%": "divide"}[op]
     return c.error(codes.TYPE, syntax, f"`{op}` cannot {verb} {_a(left.type)} and {_a(right.type)}", hint)
 
@@ -273,6 +278,8 @@ def _is_duration(text: str) -> bool:
 
 def _a(type_: Type) -> str:
     text = str(type_.required())
+    if text == "json":
+        return text
     return f"an {text}" if text[0] in "aeiou" else f"a {text}"
 
 
@@ -286,11 +293,10 @@ def _sign(c: Checker, syntax: s.Sign, expected: Type | None) -> Code:
     if not code.known:
         return code
     if code.type.kind not in NUMERIC and code.type.kind != "duration":
-        hint = (
-            f"say what it is: `decimal({c.text_of(syntax.operand)})`"
-            if code.type.kind == "json"
-            else "write a number or a duration behind it"
-        )
+        text = c.text_of(syntax.operand)
+        hint = "write a number or a duration behind it"
+        if code.type.kind in TEXTS or code.type.kind == "json":
+            hint = f"convert it: `{syntax.op}decimal({text})` or `{syntax.op}integer({text})`"
         return c.error(codes.TYPE, syntax, f"`{syntax.op}` needs a number, not {_a(code.type)}", hint)
     if syntax.op == "+":
         code.syntax = syntax

@@ -42,7 +42,8 @@ _SPELLINGS: dict[str, str] = {
     "date_format": "here it is `format(t, '%d.%m.%Y')`", "now": "write `now`, without brackets",
     "today": "write `day(now)`", "utcnow": "write `now`",
     "uuid4": "here it is `uuid()`, derived from the event, so that a replay repeats it",
-    "random": "chance is not repeatable", "rand": "chance is not repeatable",
+    "random": "take it from the fields of the command: chance is not repeatable",
+    "rand": "take it from the fields of the command: chance is not repeatable",
     "hash": "for a repeatable id write `uuid(parts…)`", "coalesce": "write `a ?? b`",
     "ifnull": "write `a ?? b`", "nvl": "write `a ?? b`", "isnull": "write `x == null`",
     "get": "write `map[key] ?? other`", "contains": "write `x in list`", "has": "write `key in map`",
@@ -50,8 +51,9 @@ _SPELLINGS: dict[str, str] = {
     "endsWith": "here it is `endswith(s, t)`", "regex": "here it is `matches(s, 'RE2')`",
     "match": "here it is `matches(s, 'RE2')`", "search": "here it is `matches(s, '.*RE2.*')`",
     "substring": "write `s[0:5]`", "substr": "write `s[0:5]`", "slice": "write `list[0:5]`",
-    "batch": "there is no batching", "safe": "nothing is escaped here", "escape": "nothing is escaped here",
-    "e": "nothing is escaped here", "title": "there is no `title`",
+    "batch": "write `[list[0:5], list[5:10]]`", "safe": "leave it out: nothing is escaped here",
+    "escape": "leave it out: nothing is escaped here", "e": "leave it out: nothing is escaped here",
+    "title": "write `upper(s[0:1]) + s[1:]`",
     "capitalize": "write `upper(s[0:1]) + s[1:]`", "trunc": "here it is `round(x, 0, 'down')`",
     "ceiling": "here it is `ceil(x)`", "average": "here it is `avg(list)`",
     "mean": "here it is `avg(list)`", "distinct": "here it is `unique(list)`", "attr": "write `x.field`",
@@ -175,6 +177,8 @@ def wrong_argument(c: Checker, code: Code, wanted: str, call: s.Call) -> Code:
         hint = f"leave the nulls out: `[x for x in {text} if x != null]`"
     elif code.type.item is not None and code.type.item.record is not None:
         hint = f"take a field of each: `x.field for x in {text}`"
+    elif wanted == "list<N>" and code.type.item is not None and code.type.item.kind in TEXTS:
+        hint = f"convert each: `decimal(x) for x in {text}`"
     elif "text" in wanted and code.type.kind not in ("list", "map", "record"):
         hint = f"write `string({text})`"
     elif code.type.kind in TEXTS and any(

@@ -16,7 +16,7 @@ from tusk_runtime.expressions.scope import Scope
 from tusk_runtime.language.diagnostics import Code as ProblemCode
 from tusk_runtime.language.diagnostics import Problems
 from tusk_runtime.language.document import ScalarNode
-from tusk_runtime.types import BOOLEAN, UNKNOWN, Type, assignable, holds_pii, marked_as
+from tusk_runtime.types import BOOLEAN, TEXTS, UNKNOWN, Type, assignable, holds_pii, marked_as
 from tusk_runtime.types.generate import name
 
 _COUNTER = count()
@@ -221,7 +221,9 @@ class Checker:
             codes.TYPE,
             other.syntax,
             f"{what} must be of one type, not {first.type.required()} and {other.type.required()}",
-            "convert one of them",
+            f"convert one of them, as in `string({self.text_of(first.syntax)})`"
+            if other.type.kind in TEXTS
+            else "convert one of them",
         )
         return UNKNOWN, list(parts)
 
@@ -262,6 +264,8 @@ class Checker:
                 return f"write `length({text}) > 0`"
             case "enum":
                 return f"compare it: `{text} == '{code.type.values[0]}'`"
+            case "duration":
+                return f"compare it: `{text} > '0s'`"
         return "compare it with something"
 
     def assuming(self, known: frozenset[Fact], syntax: s.Syntax, expected: Type | None = None) -> Code:

@@ -28,7 +28,7 @@ def _compare(c: Checker, syntax: s.Compare, expected: Type | None) -> Code:
                 codes.SYNTAX,
                 middle,
                 "what stands in the middle of a chain of comparisons must be a field or a literal",
-                "write `a < b and b < c`",
+                f"ask twice: `… {syntax.rest[0][0]} {c.text_of(middle)} and {c.text_of(middle)} …`",
             )
     for op, right in syntax.rest:
         step = s.Compare(left.start, right.end, syntax.depth, syntax.size, left, [(op, right)])
@@ -127,17 +127,18 @@ def _comparable(c: Checker, one: Code, two: Code, step: s.Syntax) -> bool:
 
 
 def _floats(c: Checker, one: Code, two: Code, step: s.Syntax) -> Code:
+    binary, exact = (one, two) if one.type.kind == "number" else (two, one)
     return c.error(
         codes.FLOATS,
         step,
         f"`{c.text_of(one.syntax)}` is a {one.type.required()}, "
         f"`{c.text_of(two.syntax)}` a {two.type.required()}: one is exact, the other is not",
-        "convert one of them with `decimal(x)` or `number(x)`",
+        f"write `decimal({c.text_of(binary.syntax)})`, or `number({c.text_of(exact.syntax)})`",
     )
 
 
 def _different(c: Checker, one: Code, two: Code, step: s.Syntax) -> Code:
-    hint = "compare values of one kind"
+    hint = "compare values of one type"
     for code, other in ((one, two), (two, one)):
         text = c.text_of(code.syntax)
         if code.type.kind in TEXTS and other.type.kind in (
@@ -152,6 +153,8 @@ def _different(c: Checker, one: Code, two: Code, step: s.Syntax) -> Code:
                 hint = f"write the number without quotes: `{code.literal}`"
         elif code.type.kind == "datetime" and other.type.kind == "date":
             hint = f"take its date: `date({text})`"
+        elif code.type.record is not None:
+            hint = f"compare a field of it, such as `{text}.{next(iter(code.type.fields), 'id')}`"
         elif code.type.kind == "list" and other.type.kind != "list":
             hint = f"write `{c.text_of(other.syntax)} in {text}`"
     return c.error(
@@ -244,7 +247,9 @@ def _in(c: Checker, op: str, left: s.Syntax, right: s.Syntax, step: s.Syntax) ->
             codes.TYPE,
             two.syntax,
             f"`in` looks into lists, maps and texts; `{text}` is of type {two.type}",
-            "compare with `==`" if two.type.record is None else "the fields of a record are known at load",
+            f"compare: `{c.text_of(left)} == {text}`"
+            if two.type.record is None
+            else f"ask for a field by its name: `{text}.field != null`",
         )
     code.missing = missing
     return code
@@ -260,7 +265,9 @@ def _in_list(c: Checker, negate: bool, one: Code, two: Code, right: s.Syntax, st
                 step,
                 f"`{c.text_of(one.syntax)}` is of type {one.type.required()}, the entries of "
                 f"`{c.text_of(two.syntax)}` are of type {item}; none can be equal",
-                "look for a value of the type of the entries",
+                f"look for one of their type: `{item.kind}({c.text_of(one.syntax)})`"
+                if item.kind not in ("list", "map", "record")
+                else f"look for one of their type, {item}",
             )
     elif one.type.kind == "json" and item.kind not in (
         *TEXTS,

@@ -18,7 +18,7 @@ from tusk_runtime.expressions import (  # noqa: F401 - the families of nodes reg
     operations,
 )
 from tusk_runtime.expressions import syntax as s
-from tusk_runtime.expressions.builders.conversions import text_node
+from tusk_runtime.expressions.builders.conversions import instead_of_text, text_node
 from tusk_runtime.expressions.checker import Checker, Shared, unique
 from tusk_runtime.expressions.code import Code, Site, Value, constant
 from tusk_runtime.expressions.expression import Expression
@@ -255,8 +255,7 @@ class _Compiler:
                     codes.TYPE,
                     syntax,
                     f"`{shown}` is of type {code.type} and has no text",
-                    f"write `to_json({shown})`"
-                    + (f" or `join({shown}, ', ')`" if code.type.kind == "list" else ""),
+                    instead_of_text(code.type, shown),
                 )
                 right = False
                 continue

@@ -138,4 +138,6 @@ def _record_mismatch(source: Record, expected: Record) -> tuple[str, str]:
         name for name, field in expected.fields.items() if field.required and name not in source.fields
     ]
     names = ", ".join(f"`{name}`" for name in lacking)
-    return f"{names} of {expected.name} is not set", "name every required field"
+    verb = "is" if len(lacking) == 1 else "are"
+    hint = "name every field that is neither optional nor has a default"
+    return f"{names} of {expected.name} {verb} not set", hint

@@ -19,9 +19,9 @@ _OPERATORS: tuple[tuple[str, str, str], ...] = (
     (r"!(?!=)", "`!` is not in the language", "write `not`"),
     (r"===|!==", "`===` is not in the language", "write `==` or `!=`"),
     (r"<>", "`<>` is not in the language", "write `!=`"),
+    (r"->|=>", "there are no functions to define", "write a comprehension: `[f(x) for x in list]`"),
     (r"=(?![=])", "`=` compares nothing and sets nothing", "write `==` to compare"),
     (r"\?(?![?.])", "`a ? b : c` belongs to load time", "write `b if a else c`"),
-    (r"->|=>", "there are no functions to define", "write a comprehension: `[f(x) for x in list]`"),
     (r"&|\^|<<|>>", "there are no bit operators", "calculate with `+ - * // %`, or use `and`, `or`"),
     (
         r"@",
@@ -77,7 +77,7 @@ def wrong_syntax(source: str, base: int, at: int, end: int, ended: bool) -> Wron
     rest = source[at:]
     if re.search(r"\bis(\s+not)?$", before) or re.match(r"is\b", rest):
         return _is_test(source, base, at)
-    for start in (at, at - 1):
+    for start in (at - 2, at - 1, at):
         for pattern, message, hint in _OPERATORS:
             if start >= 0 and (match := re.compile(pattern).match(source, start)) and match.end() > at:
                 code = codes.JINJA if match[0] in ("**", "~") else codes.SYNTAX
@@ -104,7 +104,7 @@ def _is_test(source: str, base: int, at: int) -> Wrong:
     if not matches:
         return Wrong(codes.JINJA, base + at, base + at + 2, "there are no `is` tests", "compare: `x == null`")
     match = matches[0]
-    hint = _TESTS.get(match[2], "compare with `==`, `!=` or `in`")
+    hint = _TESTS.get(match[2].lower(), "compare with `==`, `!=` or `in`")
     if match[1]:
         hint = _OPPOSITES.get(hint, hint)
     return Wrong(codes.JINJA, base + match.start(), base + match.end(), "there are no `is` tests", hint)
@@ -127,6 +127,10 @@ def _advice(before: str, word: str) -> str:
         return f"nothing is open that `{word}` could close, or a value is missing in front of it"
     if word in "'\"":
         return "close the quote"
+    if re.search(r"\blambda$", before):
+        return "there are no functions to define: write a comprehension, `[f(x) for x in list]`"
+    if re.search(r"\b[fbru]$", before) and word[:1] in "'\"":
+        return "write the text around the braces: `total: {{ data.total }}`"
     if re.search(r"[\w)\]'\"]$", before) and re.match(r"[\w'\"(\[{]", word):
         return "an operator or a comma is missing in front of it"
     if before.endswith("|"):
@@ -135,6 +139,8 @@ def _advice(before: str, word: str) -> str:
         return "write `x if condition else y`"
     if not before or re.search(r"[-+*/%<>=(,\[{]$|\b(and|or|not|in|if|else)$", before):
         return "a value is missing in front of it"
+    if word in (".", ":") and re.search(r"[{,]\s*\w+$", before):
+        return "the keys of a map stand in quotes: `{'key': value}`"
     if word == ",":
         return "a comma stands between the members of `[…]`, `{…}` and the arguments of a function only"
     if word == ":":

@@ -60,7 +60,7 @@ class TreeBuilder:
                 codes.TOO_DEEP,
                 start,
                 end,
-                f"nests deeper than {MAX_DEPTH} levels",
+                f"this nests deeper than {MAX_DEPTH} levels",
                 "compute parts in fields of their own",
             )
         self.nodes += 1
@@ -69,7 +69,7 @@ class TreeBuilder:
                 codes.TOO_LARGE,
                 start,
                 end,
-                f"has more than {MAX_NODES} parts",
+                f"this expression has more than {MAX_NODES} parts",
                 "compute parts in fields of their own",
             )
         return kind(start, end, depth, size, *parts)
@@ -166,7 +166,7 @@ class TreeBuilder:
 
     def too_many_digits(self, token: Token) -> None:
         start, end = token.start_pos + self.base, token.end_pos + self.base
-        raise Wrong(codes.NUMBER_SIZE, start, end, "a number of so many digits", "a decimal holds 38 digits")
+        raise Wrong(codes.NUMBER_SIZE, start, end, "a number of so many digits", "write at most 38 digits")
 
     def text(self, c: Children) -> Any:
         inner = c[0].text[1:-1]

@@ -179,7 +179,9 @@ def nearest(word: str, candidates: Iterable[str]) -> str | None:
         limit = min(2, -(-max(length, len(candidate)) // 3))
         distance = _distance(lower, candidate.lower(), limit)
         found = distance, candidate[:1].lower() != lower[:1], candidate
-        if distance <= limit and (best is None or found[:2] < best[:2]):
+        # Of one letter nothing is left when it is another.
+        near = distance <= limit and distance < max(length, len(candidate))
+        if near and (best is None or found[:2] < best[:2]):
             best = found
     return best[2] if best else None
 

@@ -51,7 +51,7 @@ def unknown_type(name: str, known: Iterable[str]) -> str:
         return "the mark stands behind a type: `string pii`"
     guess = nearest(name, list(known))
     lower = name.lower()
-    if lower in _OTHER_NAMES and (guess is None or lower in ("text", "int", "float", "time")):
+    if lower in _OTHER_NAMES and (guess is None or guess.islower()):
         return f"here it is called `{_OTHER_NAMES[lower]}`"
     return f"did you mean `{guess}`?" if guess else "declare it under `[types]`, or use a built-in one"
 
@@ -96,6 +96,8 @@ def _bounds(type_: Type) -> str:
     if low is not None and high is not None:
         return f"{'with' if unit else 'from'} {low} to {high}{behind}"
     if low is not None or high is not None:
+        if unit and (low or high) == "1":
+            behind = f" {unit[0]}"
         bound = f"at least {low}" if high is None else f"at most {high}"
         return f"{'with' if unit else 'of'} {bound}{behind}"
     if type_.pattern is not None:

@@ -337,7 +337,11 @@ def _from_text(type_: Type, parse: Callable[[str], Any], value: Any, what: str) 
     try:
         return parse(value)
     except ValueError as error:
-        raise ValueError(f"must be a {what}, not {shown(type_, value, 40)}: {error}") from None
+        # What only says that it is none says it better than we do.
+        reason = str(error)
+        if reason.startswith("not "):
+            raise ValueError(f"must be {reason[4:]}, not {shown(type_, value, 40)}") from None
+        raise ValueError(f"must be a {what}, not {shown(type_, value, 40)}: {reason}") from None
 
 
 _READERS: Mapping[str, Callable[[Type, Any], Any]] = {

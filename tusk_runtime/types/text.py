@@ -163,7 +163,11 @@ class _TypeReader:
                 raise self._wrong(codes.SYNTAX, 0, len(self._text), "an empty type", EXAMPLE) from None
             if at < len(self._text) and self._text[at] in "'\"":
                 raise self._wrong(
-                    codes.SYNTAX, at, len(self._text), "a quote that is never closed", "close it"
+                    codes.SYNTAX,
+                    at,
+                    len(self._text),
+                    "a quote that is never closed",
+                    f"close it with `{self._text[at]}`",
                 ) from None
             raise self._wrong(
                 codes.SYNTAX, at, end, f"{found} does not belong here", misplaced(self._text, at)
@@ -240,7 +244,9 @@ class _TypeReader:
         else:
             key, raw = argument.children[0].children[0], None
         if key not in allowed:
-            hint = did_you_mean(str(key), allowed) if allowed else f"`{base.kind}` has no constraints"
+            hint = (
+                did_you_mean(str(key), allowed) if allowed else f"remove it: `{base.kind}` has no constraints"
+            )
             if key == "pii":
                 hint = f"the mark stands behind the type: `{base.kind} pii`"
             elif raw is None and allowed:
@@ -300,7 +306,8 @@ class _TypeReader:
         value = reader.read(type_, given)
         if reader.issues:
             issue = reader.issues[0]
-            hint = issue.help or ("make the type optional with `?`" if given is None else how_to_write(type_))
+            part = type_.entry if issue.field and type_.item is not None else type_
+            hint = issue.help or ("make the type optional with `?`" if given is None else how_to_write(part))
             at = tree.meta.start_pos, tree.meta.end_pos
             raise self._wrong(codes.DEFAULT, *at, f"the default {issue.text}", hint)
         return value

@@ -53,6 +53,12 @@ def text_node(c: Checker, code: Code) -> ast.expr | None:
     return None
 
 
+def instead_of_text(type_: Type, text: str) -> str:
+    """What to write for the text of a list, a map or a record."""
+    joined = f" or `join({text}, ', ')`" if type_.item is not None and type_.item.kind in TEXTS else ""
+    return f"write `to_json({text})`{joined}"
+
+
 def string(c: Checker, call: s.Call, expected: Expected) -> Code:
     """`string(x)`."""
     code = c.close(c.settled(c.visit(call.arguments[0]), "made a text"))
@@ -61,8 +67,8 @@ def string(c: Checker, call: s.Call, expected: Expected) -> Code:
     node = text_node(c, code)
     if node is None:
         text = c.text_of(call.arguments[0])
-        hint = f"write `to_json({text})`" + (f" or `join({text}, ', ')`" if code.type.kind == "list" else "")
-        return c.error(codes.TYPE, call.arguments[0], f"{code.type} has no text of its own", hint)
+        message = f"{code.type} has no text of its own"
+        return c.error(codes.TYPE, call.arguments[0], message, instead_of_text(code.type, text))
     if node is code.node:
         return Code(node, STRING, call, missing=code.missing)
     return Code(node, STRING, call, missing=code.missing)

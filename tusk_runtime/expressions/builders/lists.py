@@ -173,6 +173,7 @@ def sort(c: Checker, call: s.Call, expected: Expected) -> Code:
     if code.type.kind != "list" or item is None:
         return wrong_argument(c, code, "list<T>", call)
     arguments, field = call.arguments[1:], None
+    text = c.text_of(call.arguments[0])
     if arguments and isinstance(s.ungroup(arguments[0]), s.Literal):
         field = literal_argument(c, arguments[0], "the name of a field", call)
         if isinstance(field, bool):
@@ -180,7 +181,8 @@ def sort(c: Checker, call: s.Call, expected: Expected) -> Code:
         elif isinstance(field, str):
             arguments = arguments[1:]
         else:
-            return c.error(codes.ARGUMENTS, arguments[0], "the name of a field is a text", "quote it")
+            hint = f"quote it: `sort({text}, 'field')`"
+            return c.error(codes.ARGUMENTS, arguments[0], "the name of a field is a text", hint)
     by = item
     if isinstance(field, str):
         if item.record is None or field not in item.record.fields:
@@ -192,7 +194,7 @@ def sort(c: Checker, call: s.Call, expected: Expected) -> Code:
             hint = (
                 one_of(field, item.record.fields, f"the fields of {item.record.name}")
                 if item.record
-                else "write `sort(list)`"
+                else f"write `sort({text})`"
             )
             return c.error(codes.UNKNOWN_FIELD, call.arguments[1], what, hint)
         by = item.record.fields[field].type
@@ -201,8 +203,11 @@ def sort(c: Checker, call: s.Call, expected: Expected) -> Code:
         return c.error(codes.ARGUMENTS, call, "records are sorted by a field", f"name one: {fields}")
     if by.optional or by.kind not in (ORDERED | {"boolean", "enum"}):
         message = "what it is sorted by may be null" if by.optional else f"values of type {by} have no order"
+        key = f"x.{field}" if isinstance(field, str) else "x"
         hint = (
-            "leave the nulls out first" if by.optional else "sort by a number, a text, a date or a duration"
+            f"leave the nulls out: `[x for x in {text} if {key} != null]`"
+            if by.optional
+            else "sort by a number, a text, a date or a duration"
         )
         return c.error(codes.NULLABLE if by.optional else codes.TYPE, call, message, hint)
     nodes = [code.node]
