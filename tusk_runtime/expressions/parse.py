@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from functools import cache
 from threading import Lock
 from typing import Any, NamedTuple
@@ -14,7 +13,7 @@ from tusk_runtime.expressions.hints import wrong_syntax
 from tusk_runtime.expressions.limits import MAX_SOURCE
 from tusk_runtime.expressions.templates import Wrong
 from tusk_runtime.expressions.tree_builder import Token, TreeBuilder
-from tusk_runtime.language.grammar import read_grammar
+from tusk_runtime.language.grammar import lalr_parser
 
 
 def parse(text: str, start: int, end: int) -> s.Syntax:
@@ -111,25 +110,14 @@ _BUILDER = TreeBuilder()
 
 @cache
 def _tables() -> _Tables:
-    """The tables that Lark makes of the grammar, built once per process when the first expression is read.
+    """The tables that Lark makes of the grammar, read once per process with the first expression.
 
     Lark's own driver and lexer would cost twice the time: they keep what other grammars need.
     """
-    from lark import Lark
-    from lark.lexer import Lexer
+    from tusk_runtime.language.no_lexer import NoLexer
 
-    class NoLexer(Lexer):
-        """Lark need not build a lexer of its own."""
-
-        def __init__(self, conf: Any) -> None:
-            pass
-
-        def lex(self, lexer_state: Any, parser_state: Any) -> Iterator[Any]:
-            return iter(())
-
-    parser = Lark(
-        read_grammar("expressions.lark"),
-        parser="lalr",
+    parser = lalr_parser(
+        "expressions.lark",
         lexer=NoLexer,
         transformer=_BUILDER,  # any object with a method per rule
         keep_all_tokens=True,
@@ -150,7 +138,7 @@ def _tables() -> _Tables:
     signs = [t for t in parser.terminals if t.name not in keywords.values()]
     # Longer tokens stand before what they begin with: `?.` before `.`, decimals before integers.
     signs.sort(key=lambda t: (t.pattern.type == "str", t.name != "DECIMAL", -t.pattern.max_width))
-    ignored = set(parser.ignore_tokens)
+    ignored = set(parser.lexer_conf.ignore)  # also known of tables that were kept
     groups = "|".join(
         f"(?:{t.pattern.to_regexp()})" if t.name in ignored else f"(?P<{t.name}>{t.pattern.to_regexp()})"
         for t in signs
