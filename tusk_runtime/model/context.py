@@ -82,6 +82,8 @@ class Building:
     handled: dict[str, set[str]] = field(default_factory=dict)
     """Aggregate → the events that its `on` names."""
 
+    _appliers: dict[str, list[str]] | None = None
+
     def declarations(self, kind: str) -> Iterator[tuple[Entry, MapNode]]:
         """The declarations of a kind, `[kind.Name]` or nested in `[kind]`, that are maps with good names."""
         one = KINDS[kind].one if kind in KINDS else "test"
@@ -101,6 +103,15 @@ class Building:
             elif entry.key != DESCRIPTION.name:
                 self.broken.add((kind, entry.key))
                 wrong_type(self.problems, node, f"the {one} `{entry.key}`", "a map of its keys `{ … }`")
+
+    def appliers(self, event: str) -> list[str]:
+        """The aggregates that apply an event, once all handlers are read."""
+        if self._appliers is None:
+            self._appliers = {}
+            for aggregate in self.aggregates:
+                for handled in self.handled.get(aggregate, ()):
+                    self._appliers.setdefault(handled, []).append(aggregate)
+        return self._appliers.get(event, [])
 
     def guess(self, name: str, known: Iterable[str]) -> str | None:
         """The known name that was probably meant; only the first of very many unknown ones are compared."""

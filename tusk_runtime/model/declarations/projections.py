@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 
 import orjson
 
@@ -68,7 +69,12 @@ def read(b: Building) -> None:
 
 def definition_hash(*parts: object) -> str:
     """A hash over what a definition says: comments, spacing and the order of keys change nothing."""
-    text = orjson.dumps(parts, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS, default=str)
+    try:
+        text = orjson.dumps(parts, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS, default=str)
+    except TypeError:
+        # An integer of more than 64 bits, or half a character out of the environment: no value of a row, but
+        # whoever refuses it comes later.
+        text = json.dumps(parts, sort_keys=True, default=str).encode()
     return hashlib.blake2b(text, digest_size=16).hexdigest()
 
 
@@ -152,7 +158,7 @@ def _owners(b: Building, event: str) -> list[str]:
     """The aggregates that an event belongs to: those that apply it; any event is of any."""
     if event == "*":
         return list(b.aggregates)
-    return [name for name in b.aggregates if event in b.handled.get(name, ())]
+    return b.appliers(event)
 
 
 def _id_of(b: Building, event: str) -> Type:
