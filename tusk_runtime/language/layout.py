@@ -104,12 +104,12 @@ class _Layout:
         if before is None or blank is not None:
             self._begin_line(token, comments, bool(blank))
         elif self._is_spaced(before, token):
-            self._lines[-1].code += " "
+            self._lines[-1].parts.append(" ")
         if kind in OPENERS:
             self._brackets.append(_Bracket(kind, self._indent))
         elif kind in CLOSERS:
             self._brackets.pop()
-        self._lines[-1].code += self._text_of(token)
+        self._lines[-1].parts.append(self._text_of(token))
         if kind == "DASH":
             self._indent += STEP
         self._before = token
@@ -145,12 +145,12 @@ class _Layout:
         before = self._before
         within = bool(self._brackets)
         if within:
-            indent = self._brackets[-1].indent
-            comment_block = _Block(0, indent + STEP)
-            if token.type not in CLOSERS:
-                indent += STEP
+            indent = self._brackets[-1].indent + STEP
             if before is not None and (before.type in _CONTINUING or token.type in _CONTINUING):
                 indent += STEP
+            comment_block = _Block(0, indent)
+            if token.type in CLOSERS:
+                indent = self._brackets[-1].indent
         else:
             indent = self._blocks[-1].indent
             comment_block = _Block(self._column(token.start), indent)
@@ -196,7 +196,7 @@ class _Layout:
                 continue
             block = self._block_of(comment, following)
             attached = attached + 1 if block is following else 0
-            self._lines.append(OutputLine(block.indent, comment.text, blank=blank))
+            self._lines.append(OutputLine(block.indent, [comment.text], blank=blank))
         return attached
 
     def _block_of(self, comment: _Comment, following: _Block) -> _Block:

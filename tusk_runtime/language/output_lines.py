@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 _GAP = "  "  # before a comment at the end of a line
 
@@ -17,16 +17,22 @@ class OutputLine:
     """
 
     indent: int
-    code: str = ""
+    parts: list[str] = field(default_factory=list)
     comment: str = ""
     column: int = 0
     blank: bool = False
 
     @property
+    def code(self) -> str:
+        """The parts together."""
+        return "".join(self.parts)
+
+    @property
     def width(self) -> int:
         """Where the code ends in its last line."""
-        newline = self.code.rfind("\n")
-        return len(self.code) - newline - 1 if newline >= 0 else self.indent + len(self.code)
+        code = self.code
+        newline = code.rfind("\n")
+        return len(code) - newline - 1 if newline >= 0 else self.indent + len(code)
 
 
 def join_lines(lines: Sequence[OutputLine]) -> str:
@@ -37,8 +43,9 @@ def join_lines(lines: Sequence[OutputLine]) -> str:
         for line in group:
             if line.blank:
                 parts.append("\n")
-            if line.code:
-                parts.append(" " * line.indent + line.code)
+            if line.parts:
+                parts.append(" " * line.indent)
+                parts += line.parts
             if line.comment:
                 parts.append(" " * ((column - line.width) if column else 0) + _GAP + line.comment)
             parts.append("\n")
@@ -58,5 +65,5 @@ def _aligned(lines: Sequence[OutputLine]) -> Iterator[list[OutputLine]]:
 
 
 def _is_aligned(above: OutputLine, line: OutputLine) -> bool:
-    neighbours = not line.blank and "\n" not in line.code
-    return neighbours and bool(above.comment and line.comment) and above.column == line.column
+    both = bool(above.comment and line.comment) and above.column == line.column
+    return both and not line.blank and "\n" not in line.code
