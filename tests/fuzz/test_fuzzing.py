@@ -67,6 +67,7 @@ def damaged(draw: st.DrawFn, target: str) -> bytes:
 @example(("text", b"d:!{"))
 @example(("text", b'd:@l("")&&['))
 @example(("text", b'[projections.s]\nkey: "d"\ncolumns: { d: "" }\ni: { a: 99999999999999999999 }\n'))
+@example(("text", b"[a]\n$c: []\n$d: [$a]\n"))
 def test_no_damage_breaks_anything(case: tuple[str, bytes]) -> None:
     """The same without atheris, and with the inputs that once broke something."""
     fuzz_targets.run(*case)
