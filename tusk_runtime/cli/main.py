@@ -8,7 +8,10 @@ import click
 
 VERBS: dict[str, tuple[str, str]] = {
     "check": ("tusk_runtime.cli.check", "Tell every problem of a file, without running it."),
-    "docs": ("tusk_runtime.cli.docs", "Write the reference of the language as pages."),
+    "docs": (
+        "tusk_runtime.cli.docs",
+        "Write the reference of the language, or what a file declares, as pages.",
+    ),
     "graph": ("tusk_runtime.cli.graph", "Draw what a file consists of, and what leads to what."),
     "env": ("tusk_runtime.cli.env", "List the environment variables that a file asks for."),
     "eval": ("tusk_runtime.cli.eval", "Print the value of an expression for an event."),
