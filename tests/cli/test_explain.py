@@ -59,6 +59,8 @@ def test_every_word_has_a_meaning() -> None:
         ("TSK20", "TSK020"),
         ("decimel", "decimal"),
         ("@evn", "@env"),
+        ("beetween", "between"),
+        ("patern", "pattern"),
     ],
 )
 def test_a_misspelt_word_is_told_the_right_one(word: str, right: str) -> None:
