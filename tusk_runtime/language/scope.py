@@ -70,8 +70,11 @@ class Scope:
 
 
 def _copied(node: Node) -> Node:
-    """The same values in maps and lists of their own. Variables stay where they are defined: they are seen from
-    everywhere, and a map that shared its definitions with a copy inside it would hold itself."""
+    """The same values in maps and lists of their own.
+
+    Variables stay where they are defined: they are seen from everywhere, and a map that shared its
+    definitions with a copy inside it would hold itself.
+    """
     if isinstance(node, MapNode):
         entries = {e.key: Entry(e.key, e.key_span, _copied(e.node)) for e in node}
         return MapNode(entries, node.span)
