@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 from tusk_runtime.errors import InvalidConfiguration
@@ -204,6 +205,7 @@ def _fold(word: str) -> str:
     return word.replace("_", "").replace("-", "").replace(".", "").lower()
 
 
+@lru_cache(maxsize=4096)  # a slip is often repeated
 def _distance(a: str, b: str, limit: int) -> int:
     """The edit distance of two words with swaps of neighbours, or limit + 1 if it is more."""
     before: list[int] = []

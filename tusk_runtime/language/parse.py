@@ -214,7 +214,7 @@ class _Parse:
     # ---- of the file as a whole -------------------------------------------------------------------
 
     def _stop(self) -> None:
-        place = self._lexer.position
+        place = min(self._lexer.position, len(self._source.text))
         self._problems.error(
             codes.TOO_MANY,
             Span(self._source, place, place),

@@ -121,7 +121,7 @@ class Patterns:
             f"|(?:{alternatives(*SCALARS[3:])}){_STOP}"
             f"|{alternatives('OPERATOR', 'REFERENCE', 'VARIABLE')}"
             f"|{alternatives('OR', 'AND', 'COMPARISON', 'PLUS', 'NOT', 'QUESTION', 'COLON')}"
-            r"|(?P<UNTERMINATED>[\"'][^\n]*+)"
+            r"|(?P<QUOTES>''')|(?P<UNTERMINATED>[\"'])"
             r"|(?P<ODD>[^\s,\[\]{}()\"'](?:[^\s,\[\]{}()\"']|(?<=\w)'(?=\w))*+|\s))"
         )
 

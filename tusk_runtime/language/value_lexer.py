@@ -195,16 +195,20 @@ class ValueLexer:
             line_end = text.index("\n", start)
             close = text.find("}}" if text[start + 1] == "{" else "%}", start, line_end)
             end = close + 2 if close >= 0 else self._trim(start, line_end)
+        elif kind == "QUOTES":
+            kind = "RAW_BLOCK"
+            close = text.find("'''", end) if self._block_open else -1
+            self._block_open = close >= 0
+            end = close + 3 if close >= 0 else self._unterminated(start)
         elif kind == "UNTERMINATED":
-            spread = _SPREAD_TEXT.match(text, start)
-            end = spread.end() if spread is not None else self._trim(start, end)
-            if text.startswith("'''", start):
-                kind = "RAW_BLOCK"
-                close = text.find("'''", start + 3) if self._block_open else -1
-                self._block_open = close >= 0
-                end = close + 3 if close >= 0 else end
+            end = self._unterminated(start)
         tokens.append(Token(kind, start, end, self.source))
         return end
+
+    def _unterminated(self, start: int) -> int:
+        """The end of a text without its closing quote: of its line, or of lines that look like one text."""
+        spread = _SPREAD_TEXT.match(self.text, start)
+        return spread.end() if spread is not None else self._trim(start, self.text.index("\n", start))
 
     def _odd(self, kind: str, start: int, tokens: list[Token]) -> None:
         """The rest of the line as one token that the grammar does not know."""
