@@ -18,7 +18,6 @@ from tusk_runtime.language.files import source_of
 from tusk_runtime.language.formatter import NotFaithful, formatted, says_the_same
 from tusk_runtime.language.load import load_text
 from tusk_runtime.language.parse import parse
-from tusk_runtime.language.printer import print_tree
 from tusk_runtime.language.tokens import Token
 
 ROOT = Path(__file__).parents[2]
@@ -142,20 +141,6 @@ def test_no_text_is_changed_in_what_it_says(text: str) -> None:
     once = form(text)
     if once is not None:
         assert form(once) == once
-
-
-WORDS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12)
-
-
-@THOROUGH
-@given(st.dictionaries(KEYS, VALUES | WORDS | st.lists(WORDS, max_size=3), max_size=5))
-def test_what_is_printed_resolved_is_read_as_the_same(tree: dict[str, Any]) -> None:
-    problems = Problems()
-    text = print_tree(tree)
-    again = load_text(text, "app.tsk", {}, problems).plain()
-    assert [d for d in problems if d.severity == "error"] == []
-    assert again == tree
-    assert form(text) is not None
 
 
 def test_a_file_with_errors_is_left_as_it_is() -> None:

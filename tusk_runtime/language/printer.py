@@ -13,6 +13,7 @@ from tusk_runtime.language.parse import UNSEEN
 _KEY = re.compile(r"\$?\w[\w-]*\Z", re.ASCII)
 _SPECIAL = re.compile(r"@(?=[A-Za-z_])|\$(?=\{)|#(?=\{)")
 _WIDEST = 100
+_MOST_PARTS = 8  # so that nine levels, for any text there is, stay below the operators that are allowed
 
 
 def print_tree(tree: Mapping[str, Any]) -> str:
@@ -26,7 +27,7 @@ def print_tree(tree: Mapping[str, Any]) -> str:
             lines.extend(["", f"[{_key(key)}]"] if lines else [f"[{_key(key)}]"])
             for inner, item in value.items():
                 lines.extend(_pair(inner, item, ""))
-    return "\n".join(lines) + "\n"
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _pair(key: str, value: Any, indent: str) -> Iterator[str]:
@@ -56,13 +57,13 @@ def _flat(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Decimal):
-        text = f"{value:f}"
-        return text if "." in text else f"{text}.0"
+        text = str(value)
+        return text if "." in text or "E" in text else f"{text}.0"
     return _text(value) if isinstance(value, str) else str(value)
 
 
 def _key(key: str) -> str:
-    return key if _KEY.match(key) else _text(key)
+    return key if _KEY.match(key) else _quoted(key)
 
 
 def _text(text: str) -> str:
@@ -73,14 +74,19 @@ def _text(text: str) -> str:
         parts.append(text[start : match.end()])
         start = match.end()
     parts.append(text[start:])
-    if len(parts) == 1:
-        return _quoted(text)
-    if "'" not in text and text.isprintable() and "@env" not in text:
+    if len(parts) > 1 and "'" not in text and text.isprintable() and "@env" not in text:
         return f"'{text}'"
-    return " + ".join(map(_quoted, parts))
+    return _joined([_quoted(part) for part in parts])
+
+
+def _joined(parts: Sequence[str]) -> str:
+    """A sum of texts, in brackets within brackets: one expression has few operators."""
+    while len(parts) > _MOST_PARTS:
+        groups = [parts[start : start + _MOST_PARTS] for start in range(0, len(parts), _MOST_PARTS)]
+        parts = [f"({' + '.join(group)})" for group in groups]
+    return " + ".join(parts)
 
 
 def _quoted(text: str) -> str:
     """A text in double quotes, in which everything can be seen."""
-    written = json.dumps(text, ensure_ascii=False)
-    return UNSEEN.sub(lambda match: f"\\u{ord(match[0]):04x}", written)
+    return UNSEEN.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(text, ensure_ascii=False))
