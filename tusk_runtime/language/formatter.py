@@ -53,5 +53,5 @@ def says_the_same(one: Any, other: Any) -> bool:
     if isinstance(one, tuple):
         return len(one) == len(other) and all(map(says_the_same, one, other))
     if isinstance(one, ScalarNode):
-        return (one.value, one.quoted) == (other.value, other.quoted)
+        return one.quoted == other.quoted and says_the_same(one.value, other.value)
     return bool(one == other)
