@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tusk_runtime.errors import TuskError
+from tusk_runtime.language.collector import collector_paused
 from tusk_runtime.language.diagnostics import Problems
 from tusk_runtime.language.document import ScalarNode
 from tusk_runtime.language.files import source_of
@@ -19,6 +20,7 @@ class NotFaithful(TuskError):
     """The formatter would have changed what a text says, or is never done with it: a fault of its own."""
 
 
+@collector_paused()
 def formatted(source: Source, problems: Problems) -> str | None:
     """The text of a source in its one form; None, with the errors in `problems`, if it cannot be read.
 

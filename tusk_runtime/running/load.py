@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from tusk_runtime.errors import InvalidConfiguration
+from tusk_runtime.language.collector import collector_paused
 from tusk_runtime.language.diagnostics import Diagnostic, Problems
 from tusk_runtime.language.files import digest
 from tusk_runtime.language.load import load_file, load_source
@@ -32,7 +31,7 @@ def load(path: Path, environment: Mapping[str, str]) -> Loaded:
     """Read, resolve, build and check a file. Never raises for what the file says."""
     problems = Problems()
     files: Mapping[str, bytes] = {str(path.absolute()): b""}
-    with _collector_paused():
+    with collector_paused():
         try:
             document = load_file(path, environment, problems)
             if document is None:
@@ -51,26 +50,13 @@ def load_piece(source: Source, environment: Mapping[str, str], folder: Path) -> 
     Its imports begin in `folder`. Never raises for what the text says.
     """
     problems = Problems()
-    with _collector_paused():
+    with collector_paused():
         document = load_source(source, environment, problems, folder=folder)
         try:
             application = build(document, Path(source.name).name, problems)
         except InvalidConfiguration as error:
             return Loaded(None, error.diagnostics, document.files)
     return Loaded(application, application.warnings, document.files)
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Without Python's garbage collector: next to nothing that a load makes is garbage, and walking all of it
-    again and again made a large file take longer than its size explains (twice as long at 20,000 lines)."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def load_or_raise(path: Path, environment: Mapping[str, str]) -> Application:
