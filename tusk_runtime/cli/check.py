@@ -14,15 +14,10 @@ from tusk_runtime.cli.output import ENV_FILE, FORMAT, GOOD, INVALID, WARNINGS, e
 from tusk_runtime.errors import InvalidConfiguration
 from tusk_runtime.language import codes
 from tusk_runtime.language.diagnostics import Diagnostic, Problems
-from tusk_runtime.language.extract import Config, config_of
 from tusk_runtime.language.files import LARGEST_FILE, source_of
 from tusk_runtime.language.load import read_file
-from tusk_runtime.language.markdown import Fence, fences
-from tusk_runtime.language.parse import parse
 from tusk_runtime.language.report import summary
-from tusk_runtime.language.resolve import resolve
 from tusk_runtime.language.source import Source
-from tusk_runtime.language.surroundings import Surroundings
 from tusk_runtime.running.load import load, load_piece
 
 STANDARD_INPUT = Path("-")
@@ -99,9 +94,11 @@ class _Checked:
         if not is_guide:
             self._take("-", load_piece(source, variables, Path.cwd()).diagnostics)
             return
-        for fence in fences(source):
+        # Who checks no guide does not wait for what reads them.
+        from tusk_runtime.cli.check_guide import check_guide
+
+        for diagnostics in check_guide(source, variables, path.parent):
             self.fences += 1
-            diagnostics = _of_fence(fence, variables, path.parent)
             if diagnostics is not None:
                 self.config += 1
                 self._take(str(path), diagnostics)
@@ -123,19 +120,6 @@ class _Checked:
         what = self.files[0] if len(self.files) == 1 else f"{len(self.files)} files"
         fences = f" ({self.config} of {self.fences} fences)" if self.fences else ""
         return f"{what}{fences}: {summary(self.found) if len(self.found) else 'good'}"
-
-
-def _of_fence(fence: Fence, variables: Mapping[str, str], folder: Path) -> Sequence[Diagnostic] | None:
-    """What is wrong with a block; None if it is not configuration."""
-    if not fence.is_fragment:
-        return load_piece(fence.source, variables, folder).diagnostics
-    config = Config(fence.source) if fence.is_own else config_of(fence)
-    if not isinstance(config, Config):
-        return None
-    problems = Problems()
-    resolve(parse(config.source, problems), Surroundings(variables), problems)
-    # A piece promises nothing about the variables of the whole.
-    return [d for d in problems.sorted() if d.code != codes.MISSING_VARIABLE.id]
 
 
 def _expanded(paths: Sequence[Path], markdown: bool, problems: Problems) -> Iterator[Path]:

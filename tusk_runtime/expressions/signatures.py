@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from tusk_runtime.types import DATE, DATETIME, DURATION, JSON, NUMERIC, STRING, TEXTS, Type
 
@@ -24,8 +25,7 @@ _GROUPS: dict[str, frozenset[str]] = {
 }
 
 
-@dataclass(frozen=True)
-class Parameter:
+class Parameter(NamedTuple):
     """A parameter: its name, what it takes, whether it takes null, whether it may be left out."""
 
     name: str

@@ -13,16 +13,7 @@ from tusk_runtime.expressions import codes
 from tusk_runtime.expressions import syntax as s
 from tusk_runtime.expressions.limits import MAX_DEPTH, MAX_NODES
 from tusk_runtime.expressions.templates import Wrong
-
-
-class Token:
-    """A word or sign of an expression; positions count in the expression."""
-
-    __slots__ = ("end_pos", "start_pos", "text", "type")
-
-    def __init__(self, type_: str, text: str, start: int, end: int) -> None:
-        self.type, self.text, self.start_pos, self.end_pos = type_, text, start, end
-
+from tusk_runtime.language.words import Word
 
 Children = list[Any]
 
@@ -164,7 +155,7 @@ class TreeBuilder:
             self.too_many_digits(c[0])
         return self.make(s.Literal, c[0], c[0], (), Decimal(c[0].text))
 
-    def too_many_digits(self, token: Token) -> None:
+    def too_many_digits(self, token: Word) -> None:
         start, end = token.start_pos + self.base, token.end_pos + self.base
         raise Wrong(codes.NUMBER_SIZE, start, end, "a number of so many digits", "write at most 38 digits")
 

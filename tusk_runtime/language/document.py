@@ -15,8 +15,7 @@ UNRESOLVED = "unresolved"
 Scalar = None | bool | int | Decimal | str
 
 
-@dataclass(frozen=True, slots=True)
-class ScalarNode:
+class ScalarNode(NamedTuple):
     """A single value.
 
     Numbers with a point or an exponent are exact Decimals. Durations, sizes and ranges stay text until
@@ -67,8 +66,7 @@ class ListNode:
         return [item.plain() for item in self.items]
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A key of a map with the place of the key (the first, where a section is given twice) and its value."""
 
     key: str

@@ -52,8 +52,8 @@ def says_the_same(one: Any, other: Any) -> bool:
         return False
     if isinstance(one, Span | Source):
         return True
-    if isinstance(one, tuple):
-        return len(one) == len(other) and all(map(says_the_same, one, other))
     if isinstance(one, ScalarNode):
         return one.quoted == other.quoted and says_the_same(one.value, other.value)
+    if isinstance(one, tuple):
+        return len(one) == len(other) and all(map(says_the_same, one, other))
     return bool(one == other)

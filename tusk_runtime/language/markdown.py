@@ -66,8 +66,7 @@ class Excerpt(Source):
         return self.text.count("\n", 0, offset)
 
 
-@dataclass(frozen=True, eq=False)
-class Fence:
+class Fence(NamedTuple):
     """A fenced block: its number in the guide from 1, what stands behind its fence, and its text.
 
     `line` is the line of the opening fence, `heading` the heading above it. A block without a closing fence

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from functools import cache, partial
 from typing import Any
 
 from tusk_runtime.language import codes, refusals
-from tusk_runtime.language.automaton import Automaton
+from tusk_runtime.language.automaton import Automaton, Grammar, grammar
 from tusk_runtime.language.diagnostics import Problems
 from tusk_runtime.language.lexer import Lexer
 from tusk_runtime.language.source import Source, Span
 from tusk_runtime.language.syntax_tree import SyntaxTree
 from tusk_runtime.language.tokens import CLOSERS, OPENERS, Token
+from tusk_runtime.language.tree_builder import TreeBuilder
 
 MOST_ERRORS = 100
 """How many errors of one file are told."""
@@ -55,7 +57,7 @@ class _Parse:
         self._problems = problems
         self._unseen_characters()
         self._lexer = Lexer(source, problems)
-        self._automaton = Automaton()
+        self._automaton = Automaton(_grammar())
 
     def run(self, seen: list[Token] | None) -> SyntaxTree:
         """Feed all statements."""
@@ -73,7 +75,8 @@ class _Parse:
             if len(problems) >= MOST_ERRORS and not lexer.done:
                 self._stop()
         end = len(self._source.text)
-        pairs, sections, imports = self._automaton.finish(Token("$END", end, end, self._source))
+        self._automaton.finish([Token("$END", end, end, self._source)])
+        pairs, sections, imports = self._automaton.values[0]
         self._tabs()
         return SyntaxTree(self._source, pairs, sections, imports)
 
@@ -247,3 +250,8 @@ class _Parse:
             help="indent with spaces",
             label="expected spaces",
         )
+
+
+@cache
+def _grammar() -> Grammar:
+    return grammar("tsk.lark", partial(getattr, TreeBuilder()))

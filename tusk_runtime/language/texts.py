@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 from tusk_runtime.language import codes
 from tusk_runtime.language.diagnostics import Problems
@@ -111,7 +110,7 @@ def _unescape(
     if len(found):
         first, *more = found
         note = f", and {len(more)} more in this text" if more else ""
-        problems.extend([replace(first, message=first.message + note)])
+        problems.extend([first._replace(message=first.message + note)])
 
 
 def _replace(

@@ -32,7 +32,7 @@ class _Section(NamedTuple):
 
 
 class TreeBuilder:
-    """Called by Lark while it parses, with the children of each rule.
+    """Called while a text is parsed, with the children of each rule.
 
     It keeps no state, so one parser serves all files: the tokens carry names, nodes and their source.
     What was broken and recovered from is None, and left out by the rule around it.

@@ -140,8 +140,7 @@ class Operation(NamedTuple):
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Projection:
+class Projection(NamedTuple):
     """A declared projection. `definition` is the hash of all that decides its rows; `table` derives from it.
 
     `columns` holds all columns, the key's first; `defaults` the row that is not there yet.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from tusk_runtime.language.diagnostics import nearest
 from tusk_runtime.language.document import Entry, MapNode, Node, ScalarNode
@@ -25,8 +25,7 @@ TABLES = ("views", "streams")
 """The sections, besides `[projections]`, whose names a query reads from."""
 
 
-@dataclass(frozen=True, slots=True)
-class Handled:
+class Handled(NamedTuple):
     """An event that a reaction is about, and whether it starts it (a saga) or wakes it."""
 
     event: str
@@ -34,8 +33,7 @@ class Handled:
     starts: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(NamedTuple):
     """A command that a reaction sends: upon which event, unless time sends it.
 
     `conditional`: a `when`, a loop, a window or a failure stands before it. `targeted`: it says which

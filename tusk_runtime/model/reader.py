@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from tusk_runtime.language.diagnostics import Problems, nearest
 from tusk_runtime.language.document import Entry, ListNode, MapNode, Node, ScalarNode
@@ -17,8 +18,7 @@ _SIZE = re.compile(r"(\d{1,15})\s*(B|KB|MB|GB|KiB|MiB|GiB)?\Z")
 LATER_HELP = "remove it: this version of the runtime does not build it yet"
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(NamedTuple):
     """A key of a section or declaration: its name, what it takes, and what it does, as documented.
 
     `takes` is one of the phrases of `shapes`, which say the same to machines; or, where a key takes one of a

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from operator import itemgetter
+from typing import NamedTuple
 
 from tusk_runtime.expressions.codes import NOT_YET as NO_LOOKUP
 from tusk_runtime.language.codes import MISSING_VARIABLE
@@ -90,8 +91,7 @@ def unread_of(root: MapNode, problems: Iterable[Diagnostic]) -> Unread:
     return unread
 
 
-@dataclass(frozen=True, slots=True)
-class Survey:
+class Survey(NamedTuple):
     """An application whose declarations are right, on which the warnings are founded."""
 
     b: Building

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 Name = Literal[
     "string", "email", "url", "uuid", "integer", "number", "decimal", "boolean", "json",
@@ -104,8 +104,7 @@ def _quoted(value: str) -> str:
     return f"'{value}'" if "'" not in value else '"' + value.replace('"', '\\"') + '"'
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(NamedTuple):
     """A field of a record: its type and its default (ABSENT if there is none), as a run-time value."""
 
     name: str

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple, get_args
+from functools import cache, partial
+from typing import Any, NamedTuple, get_args
 
+from tusk_runtime.language.automaton import Automaton, Grammar, grammar
 from tusk_runtime.language.diagnostics import Code, Problems, did_you_mean, nearest
 from tusk_runtime.language.document import ScalarNode
-from tusk_runtime.language.grammar import lalr_parser
+from tusk_runtime.language.words import Word, words_of
 from tusk_runtime.types import codes
 from tusk_runtime.types.constraints import LENGTHS
 from tusk_runtime.types.hints import EXAMPLE, how_to_write, misplaced, unknown_type
@@ -20,12 +21,14 @@ from tusk_runtime.types.personal import personal
 from tusk_runtime.types.reading import Reader, read_value
 from tusk_runtime.types.values import show
 
-if TYPE_CHECKING:
-    from lark import Lark, Token
 
+class _Tree(NamedTuple):
+    """What a rule of the grammar has read, between two offsets, without its signs."""
 
-_Tree = Any
-"""A tree of Lark, whose children are trees and tokens."""
+    data: str
+    children: list[Any]
+    start_pos: int
+    end_pos: int
 
 
 class TypeText(NamedTuple):
@@ -63,6 +66,8 @@ MAX_SIZE = 10_000
 
 _WORD = re.compile(r"\s*([A-Za-z_]\w*)(\?)?\s*", re.ASCII)
 _CACHE: dict[str, TypeText] = {}
+_KEPT = ("WORD", "STRING", "OPTIONAL")
+"""The terminals that say something by what they are; the others are signs."""
 
 
 def parse_type(node: ScalarNode, named: Mapping[str, Type], problems: Problems) -> TypeText | None:
@@ -126,9 +131,6 @@ class _TypeReader:
             return None
 
     def _tree(self) -> _Tree:
-        from lark.exceptions import UnexpectedCharacters, UnexpectedInput
-
-        at: int
         if len(self._text) > MAX_TEXT:
             raise self._wrong(
                 codes.NESTING,
@@ -145,37 +147,29 @@ class _TypeReader:
                 f"types nest at most {MAX_DEPTH} deep",
                 "take a level out, or use `json`",
             )
-        try:
-            return _grammar().parse(self._text)
-        except UnexpectedInput as error:
-            at = error.pos_in_stream if error.pos_in_stream is not None else len(self._text)
-            token = getattr(error, "token", None)
-            end = at + 1
-            if isinstance(error, UnexpectedCharacters):
-                found = f"`{self._text[at]}`"
-            elif token is not None and token.type != "$END":
-                at, end = _place(token)
-                found = f"`{token}`"
-            else:
-                at = len(self._text.rstrip())
-                end, found = at, "the end"
-            if not self._text.strip():
-                raise self._wrong(codes.SYNTAX, 0, len(self._text), "an empty type", EXAMPLE) from None
-            if at < len(self._text) and self._text[at] in "'\"":
-                raise self._wrong(
-                    codes.SYNTAX,
-                    at,
-                    len(self._text),
-                    "a quote that is never closed",
-                    f"close it with `{self._text[at]}`",
-                ) from None
-            raise self._wrong(
-                codes.SYNTAX, at, end, f"{found} does not belong here", misplaced(self._text, at)
-            ) from None
+        cut, grammar_ = _grammar()
+        automaton = Automaton(grammar_)
+        wrong = automaton.finish(cut(self._text))
+        if wrong is not None:
+            raise self._misplaced(wrong)
+        tree: _Tree = automaton.values[0]
+        return tree
+
+    def _misplaced(self, word: Word) -> _Wrong:
+        at, end, found = word.start_pos, word.end_pos, f"`{word.text}`"
+        if not self._text.strip():
+            return self._wrong(codes.SYNTAX, 0, len(self._text), "an empty type", EXAMPLE)
+        if word.type == "$END":
+            at = end = len(self._text.rstrip())
+            found = "the end"
+        elif word.text in "'\"":
+            advice = f"close it with {found}"
+            return self._wrong(codes.SYNTAX, at, len(self._text), "a quote that is never closed", advice)
+        return self._wrong(codes.SYNTAX, at, end, f"{found} does not belong here", misplaced(self._text, at))
 
     def _type(self, tree: _Tree, depth: int) -> Type:
-        head: Token = tree.children[0]
-        name = str(head)
+        head: Word = tree.children[0]
+        name = head.text
         inner = next((c for c in tree.children[1:] if getattr(c, "data", "") == "type"), None)
         arguments = [c for c in tree.children[1:] if getattr(c, "data", "") in ("argument", "setting")]
         item = self._type(inner, depth + 1) if inner is not None else None
@@ -190,7 +184,7 @@ class _TypeReader:
                 )
             base = Type(name, item=item)  # type: ignore[arg-type]
         elif item is not None and inner is not None:
-            end = inner.meta.end_pos + 1
+            end = inner.end_pos + 1
             raise self._wrong(
                 codes.SYNTAX,
                 _place(head)[0],
@@ -210,8 +204,8 @@ class _TypeReader:
             base = base.or_null()
         return base
 
-    def _named_type(self, head: Token) -> Type:
-        name = str(head)
+    def _named_type(self, head: Word) -> Type:
+        name = head.text
         if (built_in := BUILT_IN.get(name)) is not None:
             return built_in
         if (found := self._named.get(name)) is not None:
@@ -220,16 +214,18 @@ class _TypeReader:
         hint = unknown_type(name, [*BUILT_IN, "enum", "list", "map", *self._named])
         raise self._wrong(codes.UNKNOWN, *_place(head), f"there is no type `{name}`", hint)
 
-    def _enum(self, head: Token, arguments: list[_Tree]) -> Type:
+    def _enum(self, head: Word, arguments: list[_Tree]) -> Type:
         values: list[str] = []
         for argument in arguments:
             if argument.data == "setting":
                 raise self._wrong(
-                    codes.ENUM, *_span(argument), "an enum takes values only", "write `enum(new, placed)`"
+                    codes.ENUM, *_place(argument), "an enum takes values only", "write `enum(new, placed)`"
                 )
             value = _unquote(argument.children[0].children[0])
             if value in values:
-                raise self._wrong(codes.ENUM, *_span(argument), f"`{value}` stands there twice", "remove one")
+                raise self._wrong(
+                    codes.ENUM, *_place(argument), f"`{value}` stands there twice", "remove one"
+                )
             values.append(value)
         if not values:
             raise self._wrong(
@@ -240,34 +236,33 @@ class _TypeReader:
     def _constrain(self, base: Type, argument: _Tree) -> Type:
         allowed = CONSTRAINTS.get(base.kind, ())
         if argument.data == "setting":
-            key, raw = argument.children[0], argument.children[1].children[0]
+            word, raw = argument.children[0], argument.children[1].children[0]
         else:
-            key, raw = argument.children[0].children[0], None
+            word, raw = argument.children[0].children[0], None
+        key = word.text
         if key not in allowed:
-            hint = (
-                did_you_mean(str(key), allowed) if allowed else f"remove it: `{base.kind}` has no constraints"
-            )
+            hint = did_you_mean(key, allowed) if allowed else f"remove it: `{base.kind}` has no constraints"
             if key == "pii":
                 hint = f"the mark stands behind the type: `{base.kind} pii`"
             elif raw is None and allowed:
                 hint = f"write `{allowed[0]}=…`; " + hint
             raise self._wrong(
-                codes.CONSTRAINT, *_place(key), f"`{base.kind}` has no constraint `{key}`", hint
+                codes.CONSTRAINT, *_place(word), f"`{base.kind}` has no constraint `{key}`", hint
             )
         if key == "unique":
-            if raw is not None and str(raw) not in ("true", "false"):
+            if raw is not None and raw.text not in ("true", "false"):
                 raise self._wrong(
                     codes.BOUND, *_place(raw), "`unique` is true or false", "write just `unique`"
                 )
-            return replace(base, unique=raw is None or str(raw) == "true")
+            return replace(base, unique=raw is None or raw.text == "true")
         if raw is None:
-            raise self._wrong(codes.CONSTRAINT, *_place(key), f"`{key}` needs a value", f"write `{key}=…`")
+            raise self._wrong(codes.CONSTRAINT, *_place(word), f"`{key}` needs a value", f"write `{key}=…`")
         value: Any
         try:
-            value = _constraint_value(base, str(key), _unquote(raw))
+            value = _constraint_value(base, key, _unquote(raw))
         except ValueError as error:
             raise self._wrong(
-                codes.BOUND, *_place(raw), f"`{key}`: {error}", _bound_advice(base, str(key))
+                codes.BOUND, *_place(raw), f"`{key}`: {error}", _bound_advice(base, key)
             ) from None
         if key == "pattern":
             return replace(base, pattern=value)
@@ -277,19 +272,18 @@ class _TypeReader:
 
     def _check_bounds(self, base: Type, tree: _Tree, arguments: list[_Tree]) -> None:
         if arguments and base.min is not None and base.max is not None and base.min > base.max:
-            at = arguments[0].meta.start_pos, arguments[-1].meta.end_pos
+            at = arguments[0].start_pos, arguments[-1].end_pos
             message = f"no value is at least {show(base.min)} and at most {show(base.max)}"
             raise self._wrong(codes.BOUND, *at, message, "swap `min` and `max`")
 
     def _mark(self, tree: _Tree) -> None:
-        word: Token = tree.children[0]
-        if word != "pii":
-            hint = (
-                "did you mean `pii`?" if nearest(str(word), ["pii"]) else "quote a default: `string = 'a b'`"
-            )
-            if word in ("null", "optional"):
+        word: Word = tree.children[0]
+        text = word.text
+        if text != "pii":
+            hint = "did you mean `pii`?" if nearest(text, ["pii"]) else "quote a default: `string = 'a b'`"
+            if text in ("null", "optional"):
                 hint = "write `?` behind the type, as in `string?`"
-            raise self._wrong(codes.SYNTAX, *_place(word), f"`{word}` does not belong here", hint)
+            raise self._wrong(codes.SYNTAX, *_place(word), f"`{text}` does not belong here", hint)
 
     def _default(self, type_: Type, tree: _Tree) -> Any:
         given: Any
@@ -299,7 +293,7 @@ class _TypeReader:
             given = {}
         else:
             token = tree.children[0].children[0]
-            given = None if token == "null" else _unquote(token)  # noqa: S105 - the word null, no secret
+            given = None if token.text == "null" else _unquote(token)
         if type_.kind == "json" and isinstance(given, str) and token.type == "WORD":
             given = _json_word(given)
         reader = Reader()
@@ -308,8 +302,7 @@ class _TypeReader:
             issue = reader.issues[0]
             part = type_.entry if issue.field and type_.item is not None else type_
             hint = issue.help or ("make the type optional with `?`" if given is None else how_to_write(part))
-            at = tree.meta.start_pos, tree.meta.end_pos
-            raise self._wrong(codes.DEFAULT, *at, f"the default {issue.text}", hint)
+            raise self._wrong(codes.DEFAULT, *_place(tree), f"the default {issue.text}", hint)
         return value
 
     def _wrong(self, code: Code, start: int, end: int, message: str, hint: str) -> _Wrong:
@@ -378,23 +371,26 @@ def _size_allowed(type_: Type, node: ScalarNode, problems: Problems) -> bool:
     return True
 
 
-def _place(token: Token) -> tuple[int, int]:
-    return token.start_pos or 0, token.end_pos or 0
+def _place(part: Word | _Tree) -> tuple[int, int]:
+    return part.start_pos, part.end_pos
 
 
-def _span(tree: _Tree) -> tuple[int, int]:
-    return tree.meta.start_pos, tree.meta.end_pos
-
-
-def _unquote(token: Token) -> str:
-    if token.type != "STRING":
-        return str(token)
-    if token[0] == "'":
-        return token[1:-1]
+def _unquote(word: Word) -> str:
+    text = word.text
+    if word.type != "STRING":
+        return text
+    if text[0] == "'":
+        return text[1:-1]
     # Only what must be escaped is: `"\d"` in a pattern stays what it is.
-    return re.sub(r"\\([\"\\])", r"\1", token[1:-1])
+    return re.sub(r"\\([\"\\])", r"\1", text[1:-1])
+
+
+def _tree(rule: str, children: list[Word | _Tree]) -> _Tree:
+    kept = [child for child in children if isinstance(child, _Tree) or child.type in _KEPT]
+    return _Tree(rule, kept, children[0].start_pos, children[-1].end_pos)
 
 
 @cache
-def _grammar() -> Lark:
-    return lalr_parser("types.lark", propagate_positions=True)
+def _grammar() -> tuple[Callable[[str], list[Word]], Grammar]:
+    """The grammar, ready to run: read once per process, with the first type that is not one word."""
+    return words_of("types.lark"), grammar("types.lark", partial(partial, _tree))

@@ -8,7 +8,6 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from decimal import Decimal
 from functools import lru_cache
 from typing import TypeVar
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tusk_runtime.expressions.limits import MAX_LIST, Budget, Failure, OverBudget
 
@@ -25,6 +24,8 @@ def time_zone(name: str) -> tzinfo:
     """A time zone by its name, such as `Europe/Berlin`. Raises ValueError."""
     if name == "UTC":
         return UTC
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
