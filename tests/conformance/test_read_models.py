@@ -169,7 +169,7 @@ class TestWrite:
 
 
 VALUES: dict[str, list[Any]] = {
-    "string": ["", "a", "Grüße 🦕", "a\0b", "'\";--", "1e5", "007"],
+    "string": ["", "a", "Grüße 🦕", "a\1b", "'\";--", "1e5", "007"],
     "uuid": ["0190c1d2-0000-7000-8000-000000000000"],
     "date": ["2024-02-29"],
     "datetime": ["2024-02-29T12:00:00.000001Z"],
@@ -192,8 +192,24 @@ class TestKinds:
         rows: list[Row] = list(enumerate([*VALUES[kind], None]))
         await read_models.write(table, rows, [], expected=0, position=1)
         found = await rows_of(read_models, table, "ORDER BY id")
+        fetched = sorted(await read_models.fetch(table, [(row[0],) for row in rows]))
+        assert fetched == found
+        if kind == "decimal":  # the same value; `1E+3` may come back as `1000`
+            assert all(isinstance(value, str) for _, value in found[:-1])
+            rows = [(number, value and Decimal(value)) for number, value in rows]
+            found = [(number, value and Decimal(value)) for number, value in found]
         assert found == rows
-        assert sorted(await read_models.fetch(table, [(row[0],) for row in rows])) == rows
+
+    async def test_the_character_0(self, backend: Backend, read_models: ReadModels) -> None:
+        await read_models.create(ORDERS, START)
+        row: Row = ("a", "1", "x\0y")
+        if "any text" in backend.capabilities:
+            await read_models.write(ORDERS, [row], [], expected=0, position=1)
+            assert await read_models.fetch(ORDERS, [("a",)]) == [row]
+            return
+        with pytest.raises(StoreError):
+            await read_models.write(ORDERS, [row], [], expected=0, position=1)
+        assert (await read_models.tables())["orders_1"].position == 0
 
     @pytest.mark.parametrize("kind", sorted(set(VALUES) - {"decimal"}))
     async def test_every_kind_can_be_a_key(self, read_models: ReadModels, kind: str) -> None:
@@ -211,7 +227,7 @@ class TestKinds:
         await read_models.write(ORDERS, rows, [], expected=0, position=1)
 
         found = await rows_of(read_models, ORDERS, "ORDER BY total, id")
-        assert [row[1] for row in found] == ["-3", "0.1", "9.5", "90.00", "90.01", "100", "1E+2"]
+        assert [row[0] for row in found] == ["2", "6", "1", "3", "4", "0", "5"]
 
         async def ids(condition: str, value: str) -> list[str]:
             sql = f"SELECT id FROM orders_1 WHERE total {condition} ? ORDER BY id"
@@ -314,18 +330,18 @@ class TestSelect:
 
     async def test_numbers_are_exact(self, read_models: ReadModels) -> None:
         [(value,)] = await read_models.select("SELECT 0.1 + 0.2", (), timeout=5)
-        assert math.isclose(value, 0.3)
+        assert math.isclose(float(value), 0.3)
 
 
 class TestLife:
     async def test_reopening_continues(self, backend: Backend, tmp_path: Path) -> None:
         backend.require("durable")
-        store: Store = backend.make(tmp_path)
+        store: Store = await backend.make(tmp_path)
         await store.open()
         await store.read_models.create(ORDERS, START)
         await store.read_models.write(ORDERS, [("a", "1", None)], [], expected=0, position=4)
         await store.close()
-        store = backend.make(tmp_path)
+        store = await backend.make(tmp_path)
         await store.open()
         assert dict(await store.read_models.tables()) == {"orders_1": Checkpoint("orders", "hash-1", 4)}
         assert await rows_of(store.read_models, ORDERS) == [("a", "1", None)]

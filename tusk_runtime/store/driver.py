@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
@@ -16,20 +15,9 @@ from tusk_runtime.errors import StoreError, StoreUnavailable
 DECIMAL_COLLATION = "tusk_decimal"
 """The collation of decimal texts: by value, so that `90` equals `90.00` and stands before `100`."""
 
-PRIVATE_PREFIX = "tusk_"
-"""How the names of the store's own tables begin: no read model may be called so."""
-
-_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}", re.ASCII)
 _LARGEST_CHUNK = 256
 _MOST_PARAMETERS = 16_000
 _MOST_SQL = 16_000
-
-
-def quoted(name: str) -> str:
-    """The name of a table or column, checked and in double quotes. Raises StoreError for a hostile one."""
-    if not _NAME.fullmatch(name):
-        raise StoreError(f"{name!r} cannot name a table or a column: it has to match [a-z_][a-z0-9_]{{0,62}}")
-    return f'"{name}"'
 
 
 def register_decimals(connection: apsw.Connection) -> None:

@@ -12,17 +12,16 @@ from typing import Any
 
 import apsw
 
-from tusk_runtime.errors import Conflict, StoreError, Unavailable
+from tusk_runtime.errors import Conflict, Unavailable
 from tusk_runtime.store.driver import (
     DECIMAL_COLLATION,
-    PRIVATE_PREFIX,
     execute_all,
     execute_rows,
     fetch_all,
-    quoted,
     rows_of_parameters,
     transaction,
 )
+from tusk_runtime.store.naming import check_columns, quoted, table_name
 from tusk_runtime.store.protocol import Checkpoint, Row, TableSpec
 
 SQL_TYPES: Mapping[str, str] = {
@@ -71,7 +70,7 @@ def create(connection: apsw.Connection, table: TableSpec, checkpoint: Checkpoint
 
 def drop(connection: apsw.Connection, table: str) -> None:
     """Remove a table and its checkpoint, if they are there."""
-    name = _table_name(table)
+    name = table_name(table)
     with transaction(connection):
         connection.execute(f"DROP TABLE IF EXISTS {name}")
         connection.execute(REMOVE_CHECKPOINT, (table,))
@@ -132,7 +131,7 @@ class _Statements:
     """The statements of one table, for any number of rows."""
 
     def __init__(self, table: str, columns: tuple[str, ...], key: tuple[str, ...]) -> None:
-        name = _table_name(table)
+        name = table_name(table)
         own = [quoted(column) for column in columns]
         keys = [quoted(column) for column in key]
         rest = [column for column in own if column not in keys]
@@ -163,21 +162,9 @@ class _Statements:
 _statements = lru_cache(maxsize=256)(_Statements)
 
 
-def _table_name(table: str) -> str:
-    if table.startswith((PRIVATE_PREFIX, "sqlite_")):
-        raise StoreError(f"a read model cannot be called {table!r}: the store keeps such names for itself")
-    return quoted(table)
-
-
 def _creation(table: TableSpec) -> list[str]:
-    name = _table_name(table.name)
-    columns = {column.name: column for column in table.columns}
-    for used in (table.key, *table.indexes):
-        for column in used:
-            if column not in columns:
-                raise StoreError(f"{table.name} has no column {column!r}")
-    if not table.key or any(columns[column].optional for column in table.key):
-        raise StoreError(f"{table.name} needs a key of columns that are never null")
+    name = table_name(table.name)
+    check_columns(table)
     lines = [
         f"{quoted(column.name)} {SQL_TYPES[column.kind]}{'' if column.optional else ' NOT NULL'}"
         for column in table.columns

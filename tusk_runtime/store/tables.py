@@ -1,4 +1,4 @@
-"""The store's own tables, described once in SQLAlchemy Core, and the statements that create them.
+"""The store's own tables, described once in SQLAlchemy Core for every database.
 
 Importing this costs as much as importing SQLAlchemy: only what makes a new database does it.
 """
@@ -6,109 +6,133 @@ Importing this costs as much as importing SQLAlchemy: only what makes a new data
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any, NamedTuple
 
-from sqlalchemy import Column, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-metadata = MetaData()
+LONG = BigInteger().with_variant(Integer(), "sqlite")
+"""A number of 64 bits, which is SQLite's only integer."""
 
-meta = Table(
-    "tusk_meta",
-    metadata,
-    Column("key", Text, primary_key=True),
-    Column("value", Text, nullable=False),
-    sqlite_with_rowid=False,
-    sqlite_strict=True,
-)
-"""What the database says of itself: the version of this schema, and the id of the store."""
 
-names = Table(
-    "tusk_names",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("name", Text, nullable=False, unique=True),
-    sqlite_strict=True,
-)
-"""The names of event types and aggregate types; elsewhere they are numbers."""
+class Tables(NamedTuple):
+    """The tables of one store.
 
-streams = Table(
-    "tusk_streams",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("aggregate_type", Integer, nullable=False),
-    Column("aggregate_id", Text, nullable=False),
-    sqlite_strict=True,
-)
-"""The aggregates that a command was ever about. One without events does not exist."""
+    `meta` is what the database says of itself: the version of this schema, and the id of the store.
+    `names` are those of event types and aggregate types; elsewhere they are numbers. `streams` are the
+    aggregates that a command was ever about; one without events does not exist. `events` is the log;
+    `ordinal` counts the events of a command from 0: with the command's id it gives the event's id; its
+    `correlation_id` is null where it equals `command_id`, such events are found through the ledger instead.
+    `commands` is the ledger: the first answer to every command. `checkpoints` are the tables of read models,
+    and how far into the log each has come.
+    """
 
-Index("tusk_streams_aggregate", streams.c.aggregate_id, streams.c.aggregate_type, unique=True)
+    meta: Table
+    names: Table
+    streams: Table
+    events: Table
+    commands: Table
+    checkpoints: Table
 
-events = Table(
-    "tusk_events",
-    metadata,
-    Column("position", Integer, primary_key=True),
-    Column("stream", Integer, nullable=False),
-    Column("version", Integer, nullable=False),
-    Column("type", Integer, nullable=False),
-    Column("timestamp", Integer, nullable=False),
-    Column("command_id", LargeBinary, nullable=False),
-    Column("correlation_id", LargeBinary),
-    Column("ordinal", Integer, nullable=False),
-    Column("metadata", LargeBinary, nullable=False),
-    Column("data", LargeBinary, nullable=False),
-    sqlite_strict=True,
-)
-"""The log. `ordinal` counts the events of a command from 0: with the command's id it gives the event's id.
+    @property
+    def immutable(self) -> tuple[Table, ...]:
+        """Those whose rows never change."""
+        return self.events, self.commands
 
-`correlation_id` is null where it equals `command_id`; such events are found through the ledger instead.
-"""
 
-Index("tusk_events_stream", events.c.stream, events.c.version, unique=True)
-Index(
-    "tusk_events_correlation",
-    events.c.correlation_id,
-    sqlite_where=events.c.correlation_id.is_not(None),
-)
+def describe(prefix: str = "tusk_", log: str = "tusk_events", *, partitioned: bool = False) -> Tables:
+    """The tables by these names: `log` is that of the events, `prefix` begins the others.
 
-commands = Table(
-    "tusk_commands",
-    metadata,
-    Column("command_id", LargeBinary, primary_key=True),
-    Column("fingerprint", Integer, nullable=False),
-    Column("stream", Integer, nullable=False),
-    Column("version", Integer, nullable=False),
-    Column("position", Integer, nullable=False),
-    Column("count", Integer, nullable=False),
-    Column("refusal", LargeBinary),
-    sqlite_with_rowid=False,
-    sqlite_strict=True,
-)
-"""The ledger: the first answer to every command."""
-
-checkpoints = Table(
-    "tusk_checkpoints",
-    metadata,
-    Column("table_name", Text, primary_key=True),
-    Column("name", Text, nullable=False),
-    Column("definition", Text, nullable=False),
-    Column("position", Integer, nullable=False),
-    sqlite_with_rowid=False,
-    sqlite_strict=True,
-)
-"""The tables of read models, and how far into the log each has come."""
-
-IMMUTABLE = (events, commands)
+    `partitioned` spreads the events over partitions by their stream, on PostgreSQL. Positions are unique by
+    the way they are given out then, since a unique index has to hold the column that makes the partitions.
+    """
+    metadata = MetaData()
+    ours: dict[str, Any] = {"sqlite_strict": True}
+    lean: dict[str, Any] = {"sqlite_with_rowid": False, "sqlite_strict": True}
+    tables = Tables(
+        meta=Table(
+            f"{prefix}meta",
+            metadata,
+            Column("key", Text, primary_key=True),
+            Column("value", Text, nullable=False),
+            **lean,
+        ),
+        names=Table(
+            f"{prefix}names",
+            metadata,
+            Column("id", Integer, primary_key=True),
+            Column("name", Text, nullable=False, unique=True),
+            **ours,
+        ),
+        streams=Table(
+            f"{prefix}streams",
+            metadata,
+            Column("id", LONG, primary_key=True),
+            Column("aggregate_type", Integer, nullable=False),
+            Column("aggregate_id", Text, nullable=False),
+            **ours,
+        ),
+        events=Table(
+            log,
+            metadata,
+            Column("position", LONG, primary_key=True, autoincrement=False),
+            Column("stream", LONG, nullable=False, primary_key=partitioned, autoincrement=False),
+            Column("version", Integer, nullable=False),
+            Column("type", Integer, nullable=False),
+            Column("timestamp", LONG, nullable=False),
+            Column("command_id", LargeBinary, nullable=False),
+            Column("correlation_id", LargeBinary),
+            Column("ordinal", Integer, nullable=False),
+            Column("metadata", LargeBinary, nullable=False),
+            Column("data", LargeBinary, nullable=False),
+            postgresql_partition_by="HASH (stream)" if partitioned else None,
+            **ours,
+        ),
+        commands=Table(
+            f"{prefix}commands",
+            metadata,
+            Column("command_id", LargeBinary, primary_key=True),
+            Column("fingerprint", LONG, nullable=False),
+            Column("stream", LONG, nullable=False),
+            Column("version", Integer, nullable=False),
+            Column("position", LONG, nullable=False),
+            Column("count", Integer, nullable=False),
+            Column("refusal", LargeBinary),
+            **lean,
+        ),
+        checkpoints=Table(
+            f"{prefix}checkpoints",
+            metadata,
+            Column("table_name", Text, primary_key=True),
+            Column("name", Text, nullable=False),
+            Column("definition", Text, nullable=False),
+            Column("position", LONG, nullable=False),
+            **lean,
+        ),
+    )
+    streams, events = tables.streams.c, tables.events.c
+    Index(f"{prefix}streams_aggregate", streams.aggregate_id, streams.aggregate_type, unique=True)
+    Index(f"{log}_stream", events.stream, events.version, unique=True)
+    correlated = events.correlation_id.is_not(None)
+    Index(
+        f"{log}_correlation",
+        events.correlation_id,
+        sqlite_where=correlated,
+        postgresql_where=correlated,
+    )
+    return tables
 
 
 def creation() -> Iterator[str]:
     """The statements that make the schema in an empty SQLite database."""
     dialect = sqlite.dialect()
-    for table in metadata.sorted_tables:
+    tables = describe()
+    for table in sorted(tables, key=lambda each: each.name):
         yield str(CreateTable(table).compile(dialect=dialect))
         for index in sorted(table.indexes, key=lambda each: str(each.name)):
             yield str(CreateIndex(index).compile(dialect=dialect))
-    for table in IMMUTABLE:
+    for table in tables.immutable:
         for action in ("UPDATE", "DELETE"):
             yield (
                 f"CREATE TRIGGER {table.name}_no_{action.lower()} BEFORE {action} ON {table.name} "

@@ -26,6 +26,11 @@ class Head:
         for waiter in tuple(self._waiters):
             waiter.get_loop().call_soon_threadsafe(_wake, waiter)
 
+    def reach(self, position: int) -> None:
+        """Move to a position, unless the head is there already."""
+        if position > self.position:
+            self.advance(position)
+
     async def wait_beyond(self, position: int, timeout: float) -> int:
         """Wait until the head is beyond a position, at most `timeout` seconds. Returns the head.
 

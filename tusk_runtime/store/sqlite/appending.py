@@ -20,6 +20,7 @@ from tusk_runtime.store.driver import (
     translated,
 )
 from tusk_runtime.store.protocol import Decision, Recorded
+from tusk_runtime.store.signs import signed
 
 KNOWN_STREAMS = 65_536
 """How many aggregates' numbers and versions are kept in memory: those used last."""
@@ -212,16 +213,6 @@ class Appender:
             known[key] = at  # behind all others: the first ones are those unused for longest
         while len(known) > KNOWN_STREAMS:
             del known[next(iter(known))]
-
-
-def signed(fingerprint: int) -> int:
-    """An unsigned number of 64 bits as SQLite keeps it."""
-    return fingerprint - (1 << 64) if fingerprint >> 63 else fingerprint
-
-
-def unsigned(fingerprint: int) -> int:
-    """A number kept by `signed` as it was."""
-    return fingerprint & 0xFFFF_FFFF_FFFF_FFFF
 
 
 @lru_cache

@@ -13,7 +13,7 @@ import apsw
 from tusk_runtime.events import StoredEvent
 from tusk_runtime.store.driver import execute_rows, fetch_one, rows_of_parameters
 from tusk_runtime.store.protocol import Recorded, StreamId
-from tusk_runtime.store.sqlite.appending import unsigned
+from tusk_runtime.store.signs import unsigned
 from tusk_runtime.store.sqlite.pages import NEED_STREAMS, Pages
 
 ALL_FIELDS = StoredEvent._fields

@@ -1,0 +1,121 @@
+"""The schema in PostgreSQL: made once, checked at every start, and only if it is ours.
+
+Importing this costs as much as importing SQLAlchemy: only what makes a schema does it.
+"""
+
+# Names are checked and quoted before they come into a statement, values never do.
+# ruff: noqa: S608
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+import asyncpg
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from tusk_runtime.store.postgres.names import SCHEMA_VERSION, Names
+from tusk_runtime.store.tables import Tables, describe
+
+APPEND = """
+CREATE FUNCTION {append} (
+    seen bigint,
+    new_types integer[], new_ids text[],
+    checked bigint[], expected integer[],
+    e_stream bigint[], e_version integer[], e_type integer[], e_timestamp bigint[],
+    e_command bytea[], e_correlation bytea[], e_ordinal integer[], e_metadata bytea[], e_data bytea[],
+    c_command bytea[], c_fingerprint bigint[], c_stream bigint[], c_version integer[],
+    c_offset bigint[], c_count integer[], c_refusal bytea[],
+    OUT head bigint, OUT streams bigint[]
+) LANGUAGE plpgsql AS $body$
+DECLARE
+    behind text;
+BEGIN
+    -- Before a position is drawn: whoever has the lock sees all positions before his, and it is given back
+    -- only when his own are visible. So positions become visible in order, and no reader skips one.
+    PERFORM pg_advisory_xact_lock({lock});
+    SELECT coalesce(max(position), 0) INTO head FROM {events};
+    IF head < seen THEN
+        RAISE EXCEPTION 'the log ends at % and held % before', head, seen USING ERRCODE = '{went_back}';
+    END IF;
+    IF cardinality(new_ids) > 0 THEN
+        INSERT INTO {streams} (aggregate_type, aggregate_id)
+            SELECT * FROM unnest(new_types, new_ids) ON CONFLICT DO NOTHING;
+        SELECT array_agg(s.id ORDER BY w.number) INTO streams
+            FROM unnest(new_types, new_ids) WITH ORDINALITY AS w (type, id, number)
+            JOIN {streams} s ON s.aggregate_id = w.id AND s.aggregate_type = w.type;
+    END IF;
+    -- A stream below 0 is a new one, by its number from 1. Where nothing is written, nothing else would
+    -- notice that the decision was made on an old version; nor that it was made on one that is not there.
+    SELECT format('stream %s is not at version %s', c.stream, c.version) INTO behind
+        FROM unnest(checked, expected) AS c (stream, version)
+        WHERE c.version <> coalesce((
+            SELECT max(e.version) FROM {events} e
+            WHERE e.stream = CASE WHEN c.stream < 0 THEN streams[-c.stream] ELSE c.stream END), 0)
+        LIMIT 1;
+    IF behind IS NOT NULL THEN
+        RAISE EXCEPTION '%', behind USING ERRCODE = 'unique_violation';
+    END IF;
+    INSERT INTO {events} (position, stream, version, type, timestamp,
+                          command_id, correlation_id, ordinal, metadata, data)
+        SELECT head + e.number, CASE WHEN e.stream < 0 THEN streams[-e.stream] ELSE e.stream END,
+               e.version, e.type, e.timestamp, e.command, e.correlation, e.ordinal, e.metadata, e.data
+        FROM unnest(e_stream, e_version, e_type, e_timestamp, e_command, e_correlation, e_ordinal,
+                    e_metadata, e_data) WITH ORDINALITY
+            AS e (stream, version, type, timestamp, command, correlation, ordinal, metadata, data, number);
+    INSERT INTO {commands} (command_id, fingerprint, stream, version, position, count, refusal)
+        SELECT c.command, c.fingerprint, CASE WHEN c.stream < 0 THEN streams[-c.stream] ELSE c.stream END,
+               c.version, head + c.behind, c.count, c.refusal
+        FROM unnest(c_command, c_fingerprint, c_stream, c_version, c_offset, c_count, c_refusal)
+            AS c (command, fingerprint, stream, version, behind, count, refusal);
+    IF cardinality(e_stream) > 0 THEN
+        PERFORM pg_notify('{channel}', (head + cardinality(e_stream))::text);
+    END IF;
+END $body$
+"""
+"""One statement, and so one round trip, for a transaction: the lock is held while the server works."""
+
+REFUSE = """
+CREATE FUNCTION {refuse} () RETURNS trigger LANGUAGE plpgsql AS $body$
+BEGIN
+    RAISE EXCEPTION '% is immutable: % is refused', TG_TABLE_NAME, TG_OP USING ERRCODE = 'raise_exception';
+END $body$
+"""
+
+
+async def make_schema(connection: asyncpg.Connection, names: Names, partitions: int) -> None:
+    """Create the store's own tables, within a transaction of the caller."""
+    for statement in creation(names, partitions):
+        await connection.execute(statement)
+    about = {"schema": str(SCHEMA_VERSION), "store": str(uuid.uuid4())}
+    await connection.executemany(f"INSERT INTO {names.meta} (key, value) VALUES ($1, $2)", about.items())
+
+
+def creation(names: Names, partitions: int = 0) -> Iterator[str]:
+    """The statements that make the schema. With `partitions` the events are spread over as many."""
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+    tables: Tables = describe(names.prefix, names.log, partitioned=bool(partitions))
+    for table in tables:
+        yield str(CreateTable(table).compile(dialect=dialect))
+        for index in sorted(table.indexes, key=lambda each: str(each.name)):
+            yield str(CreateIndex(index).compile(dialect=dialect))
+    log = [names.log]
+    for number in range(partitions):
+        log.append(f"{names.log}_{number}")
+        yield (
+            f'CREATE TABLE "{log[-1]}" PARTITION OF {names.events} '
+            f"FOR VALUES WITH (MODULUS {partitions}, REMAINDER {number})"
+        )
+    yield REFUSE.format(refuse=names.refuse)
+    for name in (names.events, names.commands):
+        yield (
+            f"CREATE TRIGGER tusk_immutable BEFORE UPDATE OR DELETE ON {name} "
+            f"FOR EACH ROW EXECUTE FUNCTION {names.refuse} ()"
+        )
+    for name in (*(f'"{each}"' for each in log), names.commands):
+        yield (
+            f"CREATE TRIGGER tusk_whole BEFORE TRUNCATE ON {name} "
+            f"FOR EACH STATEMENT EXECUTE FUNCTION {names.refuse} ()"
+        )
+    yield APPEND.format(**names.all())
