@@ -33,7 +33,7 @@ run: $(VENV)/run.stamp ## Set up, and run examples/shop.tsk (or FILE=…) on SQL
 	$(BIN)/tusk-run $(FILE)
 
 test: $(VENV)/dev.stamp ## Set up, and pass all tests.
-	@command -v chromium >/dev/null 2>&1 || tools/install-chromium
+	@tools/install-test-parts
 	$(BIN)/pytest --cov --cov-report=term $(ARGS)
 
 check: $(VENV)/dev.stamp ## Format, lint, types, import rules, and our own examples.

@@ -20,6 +20,7 @@ from tusk_runtime.errors import (
     NotFound,
     OutcomeUnknown,
     RuleBroken,
+    StoreError,
     StoreUnavailable,
     Unavailable,
     UnknownName,
@@ -165,12 +166,30 @@ class Flaky:
     def __init__(self, inner: object) -> None:
         self._inner = inner
         self.plan: list[object] = []
+        self.ledger_fails = 0
+        self.poison = b""
+        self._late: list[Decision] = []
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._inner, name)
 
+    async def recorded(self, command_ids: list[bytes]) -> object:
+        if self.ledger_fails:
+            self.ledger_fails -= 1
+            raise StoreUnavailable("the database is gone")
+        found = await self._inner.recorded(command_ids)  # type: ignore[attr-defined]
+        late, self._late = self._late, []
+        if late:
+            await self._inner.append(late)  # type: ignore[attr-defined]
+        return found
+
     async def append(self, batch: list[Decision]) -> object:
         what = self.plan.pop(0) if self.plan else None
+        if self.poison and any(each.command_id == self.poison for each in batch):
+            raise StoreError("this cannot be kept")
+        if what == "commits later":
+            self._late = batch
+            raise OutcomeUnknown("the connection was lost")
         if what == "lost answer":
             await self._inner.append(batch)  # type: ignore[attr-defined]
             raise OutcomeUnknown("the connection was lost")
@@ -218,6 +237,53 @@ async def test_a_lost_answer_is_found_in_the_ledger(flaky: tuple[CommandBus, Fla
     recorded, types, _ = await bus.execute("Deposit", {"amount": "1"}, aggregate_id="a", caller=ANN)
     assert (recorded.version, list(types)) == (3, ["Deposited"])
     assert await balance(bus, store) == Decimal("11")
+
+
+@pytest.mark.parametrize("what", ["lost answer", OutcomeUnknown("lost"), "commits later"])
+async def test_a_database_that_goes_away_with_the_answer(
+    flaky: tuple[CommandBus, Flaky], store: Store, what: object
+) -> None:
+    """Whether the commit happened, did not, or happens after the ledger was asked: one effect, one answer."""
+    bus, log = flaky
+    log.plan, log.ledger_fails = [what], 2
+    recorded, types, _ = await bus.execute("Withdraw", {"amount": "10"}, aggregate_id="a", caller=ANN)
+    assert (recorded.version, list(types)) == (3, ["Withdrawn"])
+    assert await balance(bus, store) == 0
+
+
+@pytest.mark.parametrize("then", [[], [StoreUnavailable("gone")], [OutcomeUnknown("lost")] * 50])
+async def test_what_cannot_be_found_out_is_unknown(
+    flaky: tuple[CommandBus, Flaky], store: Store, then: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is told that nothing was written while it might have been."""
+    monkeypatch.setattr("tusk_runtime.aggregates.bus.LEDGER_SECONDS", 0.05)
+    monkeypatch.setattr("tusk_runtime.aggregates.bus.LEDGER_PAUSE", 0.01)
+    bus, log = flaky
+    log.plan = [OutcomeUnknown("lost"), *then]
+    if not then:
+        log.ledger_fails = 1000
+    key = new_id()
+    with pytest.raises(OutcomeUnknown):
+        await bus.execute("Deposit", {"amount": "1"}, aggregate_id="a", command_id=key, caller=ANN)
+    log.plan, log.ledger_fails = [], 0
+    await bus.execute("Deposit", {"amount": "1"}, aggregate_id="a", command_id=key, caller=ANN)
+    assert await balance(bus, store) == Decimal("11")
+
+
+async def test_what_cannot_be_kept_fails_no_neighbour(flaky: tuple[CommandBus, Flaky], store: Store) -> None:
+    """A command that the store refuses to take fails alone."""
+    bus, log = flaky
+    log.poison = new_id()
+    ids = [new_id(), log.poison, new_id()]
+    results = await asyncio.gather(
+        *(
+            bus.execute("Deposit", {"amount": "1"}, aggregate_id="a", command_id=each, caller=ANN)
+            for each in ids
+        ),
+        return_exceptions=True,
+    )
+    assert [isinstance(result, StoreError) for result in results] == [False, True, False]
+    assert await balance(bus, store) == Decimal("12")
 
 
 async def test_a_full_disk_is_503_and_passes(flaky: tuple[CommandBus, Flaky], store: Store) -> None:

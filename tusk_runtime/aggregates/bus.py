@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -18,6 +17,7 @@ from tusk_runtime.errors import (
     OutcomeUnknown,
     Overloaded,
     Refused,
+    StoreError,
     StoreUnavailable,
     TuskError,
     Unavailable,
@@ -31,6 +31,9 @@ MAX_BATCH = 512
 MAX_WAITING = 20_000
 """Commands that may wait before more are turned away with 429."""
 CONFLICT_TRIES = 8
+LEDGER_SECONDS = 10.0
+"""How long the ledger is asked after a commit whose outcome is unknown, before that is the answer."""
+LEDGER_PAUSE = 0.2
 
 
 class CommandBus:
@@ -162,26 +165,65 @@ class CommandBus:
         open_ = await self._answer_repeated(batch)
         if not open_:
             return
+        unknown: OutcomeUnknown | None = None
         try:
             await self._decide_and_write(open_)
             return
         except Conflict:
-            pass
-        except OutcomeUnknown:
-            open_ = await self._answer_repeated(open_, always=True)
-        # Another writer was first: one by one, so that one conflict fails no neighbour.
+            pass  # another writer was first
+        except OutcomeUnknown as error:
+            unknown = error
+            open_ = await self._ask_ledger(open_, unknown)
+        except StoreUnavailable:
+            raise
+        except StoreError:
+            if len(open_) == 1:
+                raise
+        # One by one, so that what is wrong with one fails no neighbour.
         for waiting in open_:
-            await self._alone(waiting)
+            try:
+                await self._alone(waiting, unknown)
+            except StoreUnavailable:
+                raise
+            except StoreError as error:
+                waiting.fail(error)
 
-    async def _alone(self, waiting: Waiting) -> None:
+    async def _alone(self, waiting: Waiting, unknown: OutcomeUnknown | None) -> None:
         for _ in range(CONFLICT_TRIES):
-            if not await self._answer_repeated([waiting], always=True):
+            if not await self._ask_ledger([waiting], unknown):
                 return
             self._states.forget([waiting.stream])
-            with contextlib.suppress(Conflict):
+            try:
                 await self._decide_and_write([waiting])
                 return
-        waiting.fail(Unavailable("too many writers on one aggregate; try again in a moment"))
+            except Conflict:
+                pass
+            except OutcomeUnknown as error:
+                unknown = error
+            except StoreUnavailable:
+                if unknown is None:
+                    raise
+                break
+        waiting.fail(unknown or Unavailable("too many writers on one aggregate; try again in a moment"))
+
+    async def _ask_ledger(
+        self, batch: Sequence[Waiting], unknown: OutcomeUnknown | None
+    ) -> Sequence[Waiting]:
+        """Answer those whose command id is in the ledger; gives the others.
+
+        After an append whose outcome is unknown the database may be gone for a while. Until the ledger has
+        been asked nobody may be told that nothing was written: raises the OutcomeUnknown then.
+        """
+        deadline = asyncio.get_running_loop().time() + LEDGER_SECONDS
+        while True:
+            try:
+                return await self._answer_repeated(batch, always=True)
+            except StoreUnavailable:
+                if unknown is None:
+                    raise
+                if asyncio.get_running_loop().time() > deadline:
+                    raise unknown from None
+            await asyncio.sleep(LEDGER_PAUSE)
 
     async def _answer_repeated(self, batch: Sequence[Waiting], always: bool = False) -> Sequence[Waiting]:
         """Answer those whose command id is in the ledger; gives the others, each id once."""

@@ -225,14 +225,29 @@ class TestCase:
     span: Span
 
 
+Backend = Literal["sqlite", "postgresql", "in_memory"]
+"""Where events are kept."""
+
+
+class Postgres(NamedTuple):
+    """A PostgreSQL database. `table` is what the table of events is called, None for the usual name;
+    `partitions` is over how many it is spread, 0 for none."""
+
+    dsn: str
+    table: str | None = None
+    partitions: int = 0
+    pool_size: int = 10
+
+
 class Settings(NamedTuple):
     """What the sections of settings say. `path` is that of the SQLite file, `body_limit` is in bytes."""
 
     name: str
     version: str
     source: str
-    backend: Literal["sqlite", "in_memory"] = "sqlite"
+    backend: Backend = "sqlite"
     path: str | None = None
+    postgres: Postgres | None = None
     host: str = "127.0.0.1"
     port: int = 8080
     body_limit: int = 1024 * 1024

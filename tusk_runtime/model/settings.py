@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from pathlib import PurePath
-from typing import Literal, cast
+from typing import cast, get_args
 
 from tusk_runtime.language.document import MapNode, ScalarNode
-from tusk_runtime.model.application import Settings
-from tusk_runtime.model.codes import BAD_NAME, BAD_VALUE
+from tusk_runtime.model.application import Backend, Postgres, Settings
+from tusk_runtime.model.codes import BAD_NAME, BAD_VALUE, MISSING_KEY
 from tusk_runtime.model.context import Building
 from tusk_runtime.model.reader import DESCRIPTION, Key, Reader, shape
 from tusk_runtime.types.values import show
@@ -33,7 +33,11 @@ HTTP_KEYS = (
 )
 EVENT_STORE_KEYS = (
     DESCRIPTION,
-    Key("backend", "`sqlite` or `in_memory`", "Where events are kept; in memory they end with the process."),
+    Key(
+        "backend",
+        "`sqlite`, `postgresql` or `in_memory`",
+        "Where events are kept; in memory they end with the process.",
+    ),
     Key("streaming", "`in_memory`", "How events travel."),
     Key("caching", "`none`", "Whether states and recent events are cached."),
 )
@@ -41,15 +45,40 @@ SQLITE_KEYS = (
     DESCRIPTION,
     Key("path", "path", "The file; `.tusk/NAME.db` beside the `.tsk` where nothing is said."),
 )
+POSTGRES_KEYS = (
+    DESCRIPTION,
+    Key(
+        "connection_string",
+        "text",
+        "The address, `postgresql://user:password@host:5432/database`; best from `@env`.",
+        required=True,
+    ),
+    Key(
+        "table_name",
+        "name",
+        "The table of events, after which the store's other tables are called; `tusk_events`.",
+    ),
+    Key(
+        "partitioning",
+        "`none` or `by_aggregate`",
+        "Whether the table is made of 16 partitions, over which aggregates are spread; `none`. It is decided "
+        "where the table is made.",
+    ),
+    Key("pool_size", "number", "Connections for reading, at most; 10."),
+    Key("tls", "map", "How the connection is encrypted.", later=True),
+)
 STORE_CONFIG_KEYS = (
     DESCRIPTION,
     Key("sqlite", "map", "The SQLite file.", keys=SQLITE_KEYS),
-    Key("postgresql", "map", "The PostgreSQL server.", later=True),
+    Key("postgresql", "map", "The PostgreSQL database.", keys=POSTGRES_KEYS),
     Key("kafka", "map", "The Kafka cluster.", later=True),
     Key("redis", "map", "The Redis server.", later=True),
 )
 LARGEST_BODY = 64 * 1024 * 1024
 _LISTEN = re.compile(r"(?:(?P<host>\[[0-9a-fA-F:.]+\]|[^:\[\]\s]+):)?(?P<port>\d{1,5})\Z", re.ASCII)
+PARTITIONS = 16
+"""Partitions of a table of events that is partitioned by aggregate."""
+_TABLE = re.compile(r"(?!pg_|tusk_)[a-z][a-z0-9_]{0,39}\Z", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_. -]{0,99}\Z")
 
 
@@ -65,30 +94,74 @@ def read(b: Building, file: str) -> Settings:
     runtime = _section(b, "runtime", RUNTIME_KEYS)
     name = _name(runtime) or PurePath(file).stem or "app"
     store = _section(b, "event_store", EVENT_STORE_KEYS)
-    backend = store.choice("backend", "sqlite", ["sqlite", "in_memory"], ["postgresql"])
+    backend = store.choice("backend", "sqlite", get_args(Backend))
     store.choice("streaming", "in_memory", ["in_memory"], ["kafka"])
     store.choice("caching", "none", ["none"], ["in_memory", "redis"])
+    config = _section(b, "store_config", STORE_CONFIG_KEYS)
     http = _section(b, "http", HTTP_KEYS)
     host, port = _listen(http)
     return Settings(
         name=name,
         version=runtime.text("version", "1"),
         source=runtime.text("source") or name,
-        backend=cast(Literal["sqlite", "in_memory"], backend),
-        path=_path(b),
+        backend=cast(Backend, backend),
+        path=_path(config),
+        postgres=_postgres(config, store, backend),
         host=host,
         port=port,
         body_limit=http.size("body_limit", 1024 * 1024, LARGEST_BODY),
     )
 
 
-def _path(b: Building) -> str | None:
-    config = _section(b, "store_config", STORE_CONFIG_KEYS)
+def _path(config: Reader) -> str | None:
     sqlite = config.map("sqlite")
     if sqlite is None:
         return None
-    inner = Reader(sqlite, SQLITE_KEYS, "`sqlite` of [store_config]", b.problems, config.span_of("sqlite"))
+    inner = Reader(
+        sqlite, SQLITE_KEYS, "`sqlite` of [store_config]", config.problems, config.span_of("sqlite")
+    )
     return inner.text("path") or None
+
+
+def _postgres(config: Reader, store: Reader, backend: str) -> Postgres | None:
+    given = config.map("postgresql")
+    if given is None:
+        if backend == "postgresql" and config.node_of("postgresql") is None:
+            store.problems.error(
+                MISSING_KEY,
+                store.value_span("backend"),
+                "`backend: postgresql` does not say where the database is",
+                help="write under [store_config]: "
+                "`postgresql: { connection_string: \"@env('DATABASE_URL')\" }`",
+            )
+        return None
+    what = "`postgresql` of [store_config]"
+    inner = Reader(given, POSTGRES_KEYS, what, config.problems, config.span_of("postgresql"))
+    dsn = inner.text("connection_string")
+    if dsn and not dsn.startswith(("postgresql://", "postgres://")):
+        inner.problems.error(
+            BAD_VALUE,
+            inner.value_span("connection_string"),
+            # The value is not shown: it may hold a password.
+            f"`connection_string` of {what} is no address of a PostgreSQL database",
+            help="write `postgresql://user:password@host:5432/database`",
+        )
+    partitioned = inner.choice("partitioning", "none", ["none", "by_aggregate"]) == "by_aggregate"
+    return Postgres(
+        dsn, _table(inner), PARTITIONS if partitioned else 0, inner.integer("pool_size", 10, 1, 1000)
+    )
+
+
+def _table(inner: Reader) -> str | None:
+    table = inner.text("table_name")
+    if table and not _TABLE.match(table):
+        inner.problems.error(
+            BAD_NAME,
+            inner.value_span("table_name"),
+            f"{show(table, 60)} cannot name a table",
+            help="use `a` to `z`, digits and `_`, at most 40, with a letter first and not `pg_`",
+        )
+    return table or None
 
 
 def _name(runtime: Reader) -> str:

@@ -10,7 +10,7 @@ from tusk_runtime.errors import Forbidden, Invalid, NotFound, TuskError
 from tusk_runtime.expressions import explain
 from tusk_runtime.model.application import Projection, Query
 from tusk_runtime.queries.statement import Condition, Statements
-from tusk_runtime.store.protocol import ReadModels, Row
+from tusk_runtime.store.protocol import Dialect, ReadModels, Row
 from tusk_runtime.types import Validator, from_column
 
 TIME_LIMIT = 5.0
@@ -30,10 +30,10 @@ class Answer(NamedTuple):
 class QueryHandler:
     """One declared query, ready to be asked."""
 
-    def __init__(self, query: Query, projection: Projection) -> None:
+    def __init__(self, query: Query, projection: Projection, dialect: Dialect) -> None:
         self.query = query
         self._validator = Validator(query.params, "forbid")
-        self._statements = Statements(query, projection)
+        self._statements = Statements(query, projection, dialect)
         self._decode = [(name, from_column(field.type)) for name, field in projection.columns.fields.items()]
 
     async def ask(
@@ -112,7 +112,7 @@ class QueryHandler:
         if self.query.search is None:
             return []
         text = self.query.search.text.function(*arguments)
-        return text.casefold().split()[:MAX_WORDS] if text else []
+        return text.split()[:MAX_WORDS] if text else []
 
     def _row(
         self, row: Row, params: Mapping[str, Any], now: datetime, meta: Mapping[str, Any], identity: bytes

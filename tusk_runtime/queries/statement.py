@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import orjson
 import sqlalchemy as sa
-from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects import postgresql, sqlite
 
 from tusk_runtime.errors import Invalid
 from tusk_runtime.model.application import Projection, Query
+from tusk_runtime.store.protocol import Dialect
 from tusk_runtime.types import to_column
 
 # Written out: what is bound has a name of ours.
@@ -24,10 +25,55 @@ Condition = tuple[str, str, Any]
 """A column, an operator, and the encoded value or values."""
 
 
+class _SqliteWords:
+    """How texts are searched for words, without the difference between small and capital letters."""
+
+    dialect: sa.Dialect = sqlite.dialect(paramstyle="qmark")
+
+    def fold(self, text: str) -> str:
+        """A word as `contains` compares it."""
+        return text.casefold()
+
+    def contains(self, column: sa.ColumnElement[Any], word: sa.BindParameter[str]) -> sa.ColumnElement[bool]:
+        """Whether a column holds a folded word."""
+        return sa.func.instr(sa.func.tusk_fold(column), word) > ZERO
+
+    def begins(self, column: sa.ColumnElement[Any], text: sa.BindParameter[str]) -> sa.ColumnElement[bool]:
+        """Whether a column begins with a text, letter by letter."""
+        return sa.func.substr(column, ONE, sa.func.length(text)) == text
+
+
+class _PostgresWords(_SqliteWords):
+    """The same in PostgreSQL, whose letters are those of the database's locale."""
+
+    dialect = postgresql.dialect(paramstyle="qmark")  # type: ignore[no-untyped-call]
+
+    def fold(self, text: str) -> str:
+        """The server folds both sides in its own way."""
+        return text
+
+    def contains(self, column: sa.ColumnElement[Any], word: sa.BindParameter[str]) -> sa.ColumnElement[bool]:
+        """Whether a column holds a word."""
+        return sa.func.strpos(_lower(column), _lower(sa.cast(word, sa.Text))) > ZERO
+
+    def begins(self, column: sa.ColumnElement[Any], text: sa.BindParameter[str]) -> sa.ColumnElement[bool]:
+        """Whether a column begins with a text, letter by letter."""
+        return sa.func.starts_with(column, sa.cast(text, sa.Text))
+
+
+def _lower(text: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
+    # The columns are ordered by code points, and that collation knows the letters of English only.
+    return sa.func.lower(sa.collate(text, "default"))
+
+
+_WORDS: Mapping[Dialect, type[_SqliteWords]] = {"sqlite": _SqliteWords, "postgresql": _PostgresWords}
+
+
 class Statements:
     """The statements of one query, each compiled once."""
 
-    def __init__(self, query: Query, projection: Projection) -> None:
+    def __init__(self, query: Query, projection: Projection, dialect: Dialect) -> None:
+        self._words = _WORDS[dialect]()
         self._columns = list(projection.columns.fields)
         self._table = sa.table(projection.table, *(sa.column(name) for name in self._columns))
         self._encode: dict[str, Encode] = {
@@ -69,8 +115,8 @@ class Statements:
                     statement = statement.order_by(column.is_(None))
                 statement = statement.order_by(column.desc() if descending else column.asc())
             statement = statement.limit(sa.bindparam("limit_"))
-            found = self._compiled[shape] = _compile(statement)
-        values = _values(conditions, words)
+            found = self._compiled[shape] = _compile(statement, self._words.dialect)
+        values = self._values(conditions, words)
         values["limit_"] = limit + 1
         if after is not None:
             values.update({f"after_{index}": value for index, value in enumerate(after)})
@@ -82,8 +128,8 @@ class Statements:
         found = self._compiled.get(shape)
         if found is None:
             statement = self._filtered(sa.select(sa.func.count()).select_from(self._table), conditions, words)
-            found = self._compiled[shape] = _compile(statement)
-        values = _values(conditions, words)
+            found = self._compiled[shape] = _compile(statement, self._words.dialect)
+        values = self._values(conditions, words)
         return found.bound(values)
 
     def cursor(self, row: Sequence[Any]) -> str:
@@ -115,14 +161,8 @@ class Statements:
         for index in range(len(words)):
             assert self._search is not None  # noqa: S101 - words come from it
             word: sa.BindParameter[str] = sa.bindparam(f"word_{index}")
-            statement = statement.where(
-                sa.or_(
-                    *(
-                        sa.func.instr(sa.func.tusk_fold(self._table.c[c]), word) > ZERO
-                        for c in self._search.columns
-                    )
-                )
-            )
+            columns = [self._table.c[column] for column in self._search.columns]
+            statement = statement.where(sa.or_(*(self._words.contains(column, word) for column in columns)))
         return statement
 
     def _condition(self, index: int, condition: Condition) -> sa.ColumnElement[bool]:
@@ -152,11 +192,23 @@ class Statements:
             case "between":
                 return column.between(sa.bindparam(f"p{index}_0"), sa.bindparam(f"p{index}_1"))
             case "contains":
-                return sa.func.instr(sa.func.tusk_fold(column), parameter) > ZERO
+                return self._words.contains(column, parameter)
             case "startswith":
-                return sa.func.substr(column, ONE, sa.func.length(parameter)) == parameter
+                return self._words.begins(column, parameter)
             case _:
                 return column.is_(None) if value else column.is_not(None)
+
+    def _values(self, conditions: Sequence[Condition], words: Sequence[str]) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for index, (_, operator, value) in enumerate(conditions):
+            if isinstance(value, list):
+                values.update({f"p{index}_{i}": item for i, item in enumerate(value)})
+            elif operator == "contains":
+                values[f"p{index}"] = self._words.fold(value)
+            else:
+                values[f"p{index}"] = value
+        values.update({f"word_{index}": self._words.fold(word) for index, word in enumerate(words)})
+        return values
 
     def _behind(self, after: Sequence[Any]) -> sa.ColumnElement[bool]:
         """Rows behind these values in the order: greater in a term, and equal in all terms before it."""
@@ -190,19 +242,6 @@ def _nulls(values: Sequence[Any]) -> tuple[bool, ...]:
     return tuple(value is None for value in values)
 
 
-def _values(conditions: Sequence[Condition], words: Sequence[str]) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    for index, (_, operator, value) in enumerate(conditions):
-        if isinstance(value, list):
-            values.update({f"p{index}_{i}": item for i, item in enumerate(value)})
-        elif operator == "contains":
-            values[f"p{index}"] = value.casefold()
-        else:
-            values[f"p{index}"] = value
-    values.update({f"word_{index}": word for index, word in enumerate(words)})
-    return values
-
-
 class _Compiled(NamedTuple):
     """A statement as SQL text with positional parameters: their names in order, and those that are given."""
 
@@ -215,6 +254,6 @@ class _Compiled(NamedTuple):
         return self.sql, [values[name] if name in values else self.given[name] for name in self.names]
 
 
-def _compile(statement: sa.Select[Any]) -> _Compiled:
-    compiled = statement.compile(dialect=sqlite.dialect(paramstyle="qmark"))
+def _compile(statement: sa.Select[Any], dialect: sa.Dialect) -> _Compiled:
+    compiled = statement.compile(dialect=dialect)
     return _Compiled(str(compiled), list(compiled.positiontup or ()), dict(compiled.params))

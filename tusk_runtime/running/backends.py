@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
-from tusk_runtime.model.application import Settings
+from tusk_runtime.errors import StartFailed
+from tusk_runtime.model.application import Postgres, Settings
 from tusk_runtime.store.protocol import Store
 
 STORES = {
     "sqlite": "tusk_runtime.store.sqlite:SqliteStore",
+    "postgresql": "tusk_runtime.store.postgres:PostgresStore",
     "in_memory": "tusk_runtime.store.memory:MemoryStore",
 }
 
@@ -24,7 +27,20 @@ def store_of(settings: Settings, file: Path) -> Store:
     """The store that the settings ask for, not yet open. A relative path begins at the file's folder."""
     if settings.backend == "in_memory":
         return memory_store()
+    if settings.postgres is not None and settings.backend == "postgresql":
+        return _postgres_store(settings.postgres)
     return _load("sqlite")(database_path(settings, file))  # type: ignore[call-arg]
+
+
+def _postgres_store(where: Postgres) -> Store:
+    try:
+        kind: Any = _load("postgresql")
+    except ModuleNotFoundError as error:
+        raise StartFailed(
+            f"`backend: postgresql` needs the package {error.name}", "pip install 'tusk-runtime[postgres]'"
+        ) from None
+    store: Store = kind(where.dsn, table=where.table, partitions=where.partitions, pool_size=where.pool_size)
+    return store
 
 
 def memory_store() -> Store:
@@ -45,6 +61,8 @@ def needs_restart(old: Settings, new: Settings) -> list[str]:
     found = []
     if old.backend != new.backend:
         found.append("[event_store] backend")
+    if old.postgres != new.postgres and "postgresql" in (old.backend, new.backend):
+        found.append("[store_config] postgresql")
     if old.path != new.path:
         found.append("[store_config] sqlite: path")
     if (old.host, old.port) != (new.host, new.port):

@@ -32,7 +32,7 @@ class ReadSide:
                 self.fresh.append(runner)
             self.runners[name] = runner
         self._queries = {
-            name: QueryHandler(query, application.projections[query.projection])
+            name: QueryHandler(query, application.projections[query.projection], store.read_models.dialect)
             for name, query in application.queries.items()
         }
 

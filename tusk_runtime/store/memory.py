@@ -14,7 +14,7 @@ from tusk_runtime.errors import Conflict, StoreUnavailable
 from tusk_runtime.events import StoredEvent, event_id_of
 from tusk_runtime.store import read_tables
 from tusk_runtime.store.driver import register_decimals, translated
-from tusk_runtime.store.protocol import Checkpoint, Decision, Recorded, Row, StreamId, TableSpec
+from tusk_runtime.store.protocol import Checkpoint, Decision, Dialect, Recorded, Row, StreamId, TableSpec
 from tusk_runtime.store.waiting import Head
 
 CREATE_CHECKPOINTS = (
@@ -217,6 +217,8 @@ class MemoryEvents:
 
 class MemoryReadModels:
     """The tables of read models in a SQLite database of their own; the contract is `ReadModels`."""
+
+    dialect: Dialect = "sqlite"
 
     def __init__(self) -> None:
         self._opened: apsw.Connection | None = None

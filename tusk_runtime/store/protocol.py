@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from tusk_runtime.events import StoredEvent
 
@@ -183,8 +183,17 @@ class Checkpoint(NamedTuple):
     position: int
 
 
+Dialect = Literal["sqlite", "postgresql"]
+"""The SQL that a database understands."""
+
+
 class ReadModels(Protocol):
     """The tables that projections keep, with their checkpoints in the same transactions."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """The SQL that `select` understands; parameters are written `?` in each."""
+        ...
 
     async def create(self, table: TableSpec, checkpoint: Checkpoint) -> int:
         """Make the table and its checkpoint (at `checkpoint.position`) unless they are there.

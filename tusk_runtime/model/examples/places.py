@@ -161,5 +161,12 @@ sqlite: { path: "bank.db" }
 [store_config]
 sqlite: { path: "bank.db" }
 """,
+    "store_config.postgresql": """\
+[event_store]
+backend: "postgresql"
+
+[store_config]
+postgresql: { connection_string: "@env('DATABASE_URL', 'postgresql://localhost/bank')", table_name: "bank", partitioning: "by_aggregate", pool_size: 20 }
+""",
 }
 """By the path of `reference.places`, or the name of a section without keys of its own."""

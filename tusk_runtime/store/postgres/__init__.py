@@ -26,7 +26,7 @@ from tusk_runtime.store.postgres.listening import Listener
 from tusk_runtime.store.postgres.names import SCHEMA_VERSION, Names, names_of
 from tusk_runtime.store.postgres.read_tables import ReadTables, select
 from tusk_runtime.store.postgres.reading import Reader
-from tusk_runtime.store.protocol import Checkpoint, Decision, Recorded, Row, StreamId, TableSpec
+from tusk_runtime.store.protocol import Checkpoint, Decision, Dialect, Recorded, Row, StreamId, TableSpec
 from tusk_runtime.store.waiting import Head
 
 __all__ = ["PostgresStore"]
@@ -254,6 +254,8 @@ class PostgresEvents:
 
 class PostgresReadModels:
     """The tables of read models; the contract is `ReadModels`."""
+
+    dialect: Dialect = "postgresql"
 
     def __init__(self, link: _Link) -> None:
         self._link = link

@@ -14,7 +14,7 @@ import apsw
 from tusk_runtime.errors import StartFailed, StoreUnavailable
 from tusk_runtime.events import StoredEvent
 from tusk_runtime.store import read_tables
-from tusk_runtime.store.protocol import Checkpoint, Decision, Recorded, Row, StreamId, TableSpec
+from tusk_runtime.store.protocol import Checkpoint, Decision, Dialect, Recorded, Row, StreamId, TableSpec
 from tusk_runtime.store.sqlite.appending import Appender
 from tusk_runtime.store.sqlite.files import (
     PAGES_BETWEEN_CHECKPOINTS,
@@ -234,6 +234,8 @@ class SqliteEvents:
 
 class SqliteReadModels:
     """The tables of read models; the contract is `ReadModels`."""
+
+    dialect: Dialect = "sqlite"
 
     def __init__(self, writer: _Writer, queries: Lane) -> None:
         self._writer = writer
