@@ -7,6 +7,8 @@ read through the API and compared with the ledger, and every read model with a f
 here once more, as plainly as can be.
 
     python benchmarks/kill_cycles.py --cycles 500 --seed 1
+    python benchmarks/kill_cycles.py --cycles 200 --postgres 18           # on a PostgreSQL server
+    python benchmarks/kill_cycles.py --cycles 50 --postgres 18 --kill database   # the server is killed instead
     python benchmarks/kill_cycles.py --cycles 5 --break ledger       # has to fail: else do not trust it
     python benchmarks/kill_cycles.py --cycles 5 --break checkpoint   # the same
     python benchmarks/kill_cycles.py --cycles 5 --break commit       # the same
@@ -35,9 +37,17 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
+from postgres_server import PostgresServer, binaries_of
 from support import Connection, DidNotStart, Lost, Server, copy_of, until
 
 IN_FLIGHT = 32
+ON_POSTGRESQL = """
+[event_store]
+backend: "postgresql"
+
+[store_config]
+postgresql: { connection_string: "@env('DATABASE_URL')", partitioning: "by_aggregate" }
+"""
 SKUS = [f"sku-{number}" for number in range(12)]
 PAID_ORDERS = [str(uuid.UUID(int=number + 1, version=4)) for number in range(20)]
 """What payments are for: few, because the payments are read order by order."""
@@ -192,6 +202,7 @@ class Load:
         self.ledger = ledger
         self.report = report
         self.commands: dict[str, Command] = {}
+        self.answered = 0
         self._recent: deque[Command] = deque(maxlen=400)
 
     @property
@@ -220,9 +231,15 @@ class Load:
 
         await asyncio.gather(*(work() for _ in range(in_flight)))
 
-    async def _work(self, connection: Connection) -> None:
+    async def work_until(self, stop: asyncio.Event, connection: Connection) -> None:
+        """Send until told to stop, also while the store is gone."""
+        while not stop.is_set():
+            await self._work(connection, stop)
+            await asyncio.sleep(0.05)
+
+    async def _work(self, connection: Connection, stop: asyncio.Event | None = None) -> None:
         try:
-            while True:
+            while stop is None or not stop.is_set():
                 if self._recent and self.workload.random.random() < 0.03:
                     # Answered already, still running, or lost with an earlier process.
                     command = self.workload.random.choice(self._recent)
@@ -248,6 +265,7 @@ class Load:
             return
         await self.ledger.write(answer=command.id, status=status, body=body.decode())
         command.answers.append((status, body))
+        self.answered += 1
         first = command.answers[0]
         if (status, body) != first:
             self.report.found(
@@ -422,6 +440,7 @@ class Report:
     lost: int = 0
     doubled: int = 0
     starts: list[float] = field(default_factory=list)
+    recoveries: list[float] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
 
     def found(self, violation: str) -> None:
@@ -438,6 +457,11 @@ class Report:
         if self.starts:
             lines.append(
                 f"start-up: p50 {statistics.median(self.starts):.2f} s, max {max(self.starts):.2f} s"
+            )
+        if self.recoveries:
+            lines.append(
+                f"answers again after the database is back: p50 {statistics.median(self.recoveries):.2f} s, "
+                f"max {max(self.recoveries):.2f} s"
             )
         lines += [f"  {violation}" for violation in self.violations[:12]]
         lines.append("FAILED" if self.violations else "passed")
@@ -540,18 +564,29 @@ async def run(
     between: tuple[float, float] = (0.05, 1.5),
     broken: str | None = None,
     in_flight: int = IN_FLIGHT,
+    database: PostgresServer | None = None,
+    kill_database: bool = False,
     say: Callable[[str], None] = lambda text: None,
 ) -> Report:
-    """Kill so many times, then check everything."""
+    """Kill so many times, then check everything. With `kill_database` the database dies, and nothing else."""
     report = Report()
     dice = random.Random(f"kills {seed}")
     ledger = Ledger(folder / "ledger.jsonl")
     load = Load(Workload(seed), ledger, report)
     command = {} if broken is None else {"command": [sys.executable, __file__, "--serve-broken", broken]}
-    server = Server(copy_of("shop.tsk", folder), "--no-watch", **command)
+    file, environment = copy_of("shop.tsk", folder), {}
+    if database is not None:
+        with file.open("a", encoding="utf-8") as text:
+            text.write(ON_POSTGRESQL)
+        environment["DATABASE_URL"] = database.url
+    server = Server(file, "--no-watch", environment=environment, **command)
     ever_unknown: set[str] = set()
     ever_stored: set[str] = set()
     try:
+        if kill_database and database is not None:
+            report.starts.append(await server.start())
+            await kill_databases(server, database, load, cycles, dice, between, say)
+            cycles = 0
         for cycle in range(cycles):
             if cycle and dice.random() < 0.05:
                 server.spawn()  # killed while it starts
@@ -569,7 +604,8 @@ async def run(
             report.cycles += 1
             unknown = len(load.unknown)
             say(f"{report.cycles}/{cycles} kills, {len(load.commands):,} commands, {unknown} unknown")
-        report.starts.append(await server.start())
+        if not kill_database:
+            report.starts.append(await server.start())
         say("checking")
         await verify(server, load)
     except DidNotStart as error:
@@ -580,6 +616,33 @@ async def run(
     report.unknown = len(ever_unknown)
     report.unknown_stored = len(ever_stored)
     return report
+
+
+async def kill_databases(
+    server: Server,
+    database: PostgresServer,
+    load: Load,
+    cycles: int,
+    dice: random.Random,
+    between: tuple[float, float],
+    say: Callable[[str], None],
+) -> None:
+    """Kill the database under load and start it again, while the shop runs on."""
+    report = load.report
+    stop = asyncio.Event()
+    working = asyncio.gather(*(load.work_until(stop, server.connection()) for _ in range(IN_FLIGHT)))
+    for cycle in range(cycles):
+        await asyncio.sleep(dice.uniform(*between))
+        await asyncio.to_thread(database.kill)
+        await asyncio.sleep(dice.uniform(0, 0.5))
+        await asyncio.to_thread(database.start)
+        began, before = time.monotonic(), load.answered
+        await until(lambda before=before: load.answered > before + IN_FLIGHT, "commands work again", 30)
+        report.recoveries.append(time.monotonic() - began)
+        report.cycles += 1
+        say(f"{cycle + 1}/{cycles} kills of the database, {len(load.commands):,} commands")
+    stop.set()
+    await working
 
 
 async def newest_commands(server: Server) -> set[str]:
@@ -667,6 +730,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--between", type=float, nargs=2, default=(0.05, 1.5), metavar="SECONDS")
     parser.add_argument("--in-flight", type=int, default=IN_FLIGHT)
+    parser.add_argument("--postgres", choices=["15", "18"], help="On a private PostgreSQL server.")
+    parser.add_argument("--kill", choices=["runtime", "database"], default="runtime")
     parser.add_argument("--break", dest="broken", choices=sorted(BROKEN))
     parser.add_argument("--keep", type=Path, help="Work in this folder and leave everything there.")
     options = parser.parse_args()
@@ -677,6 +742,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = options.keep or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
+        database = None
+        if options.postgres is not None:
+            binaries = binaries_of(options.postgres)
+            if binaries is None:
+                sys.exit(f"PostgreSQL {options.postgres} is not here")
+            database = PostgresServer(binaries, Path(tempfile.mkdtemp(prefix="tusk-kills-")), durable=True)
+            database.make()
+            database.start()
         begin = time.monotonic()
         report = asyncio.run(
             run(
@@ -686,9 +759,13 @@ def main() -> None:
                 between=tuple(options.between),
                 broken=options.broken,
                 in_flight=options.in_flight,
+                database=database,
+                kill_database=options.kill == "database",
                 say=say,
             )
         )
+        if database is not None:
+            database.stop()
     print(file=sys.stderr)
     print(f"seed {options.seed}, {time.monotonic() - begin:.0f} s")
     print(report)

@@ -71,16 +71,17 @@ class PostgresServer:
             self._process = subprocess.Popen(
                 [*_dying_with_us(), str(self.binaries / "postgres"), "-D", str(self.data), "-p", str(self.port),
                  *arguments],
-                stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.folder, **self._user,
+                stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.folder, start_new_session=True,
+                **self._user,
             )  # fmt: skip
         deadline = time.monotonic() + START_SECONDS
-        while not self._ready():
+        while not self.answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"PostgreSQL does not start:\n{(self.folder / 'log').read_text()[-2000:]}")
             time.sleep(0.02)
 
     def stop(self, sig: signal.Signals = signal.SIGINT) -> None:
-        """End it: SIGINT in good order, SIGQUIT at once, SIGKILL as if the power were gone."""
+        """End it: SIGINT in good order, SIGQUIT at once."""
         process, self._process = self._process, None
         if process is not None and process.poll() is None:
             process.send_signal(sig)
@@ -90,7 +91,15 @@ class PostgresServer:
                 process.kill()
                 process.wait()
 
-    def _ready(self) -> bool:
+    def kill(self) -> None:
+        """End all its processes at once, with SIGKILL."""
+        process, self._process = self._process, None
+        if process is not None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def answers(self) -> bool:
+        """Whether it takes connections."""
         try:
             self._run("pg_isready", "-h", "127.0.0.1", "-p", str(self.port), "-q")
         except subprocess.CalledProcessError:

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from tusk_runtime.errors import Conflict, StoreError, TuskError, Unavailable
+from tusk_runtime.errors import Conflict, TuskError
 from tusk_runtime.model.application import Application, Projection
 from tusk_runtime.projections.fold import Call, Folder, Overlay, ProjectionFailed
 from tusk_runtime.store.protocol import Checkpoint, EventStore, ReadModels, Row
@@ -74,8 +74,7 @@ class ProjectionRunner:
                 await self._task
             self._task = None
         self.stopped = True
-        async with self._moved:
-            self._moved.notify_all()
+        await self._tell()
 
     async def wait_for(self, position: int, timeout: float) -> bool:
         """Whether the log has been taken in up to a position, `timeout` seconds from now at the latest.
@@ -88,29 +87,40 @@ class ProjectionRunner:
             async with asyncio.timeout(timeout), self._moved:
                 await self._moved.wait_for(lambda: self.position >= position or self.failed or self.stopped)
         except TimeoutError:
-            return False
+            pass
         return self.position >= position
 
     async def _run(self) -> None:
+        stumbled: Conflict | ProjectionFailed | None = None
         while True:
             try:
+                if stumbled is not None:
+                    # Another process may be ahead, or a write that seemed to fail did not. What is wrong with
+                    # an event is not believed before: the rows may have been those behind it.
+                    before = self._checkpoint
+                    await self.open()
+                    if self._checkpoint == before and isinstance(stumbled, ProjectionFailed):
+                        await self._fail(stumbled)
+                        return
+                    stumbled = None
+                    await self._tell()
                 if not await self.advance():
                     await self._events.wait_beyond(self.position, timeout=5.0)
                 self.error = ""
-            except ProjectionFailed as error:
-                self.failed = True
-                self.error = str(error)
-                log.error("projection %s: %s", self.name, error)
-                async with self._moved:
-                    self._moved.notify_all()
-                return
-            except Conflict:
-                # Another process is ahead: go on from where it is.
-                await self.open()
-            except (StoreError, Unavailable, TuskError) as error:
-                self.error = str(error)
-                log.warning("projection %s: %s; trying again", self.name, error)
+            except (Conflict, ProjectionFailed) as error:
+                stumbled = error
+            except Exception as error:
+                # Whatever it is: a task that ends in silence would leave the rows as they are for ever.
+                self.error = str(error) or type(error).__name__
+                foreseen = isinstance(error, TuskError)
+                log.warning("projection %s: %s; trying again", self.name, self.error, exc_info=not foreseen)
                 await asyncio.sleep(RETRY_SECONDS)
+
+    async def _fail(self, error: ProjectionFailed) -> None:
+        self.failed = True
+        self.error = str(error)
+        log.error("projection %s: %s", self.name, error)
+        await self._tell()
 
     async def advance(self) -> bool:
         """Take in one page; False if there was nothing. Raises ProjectionFailed, Conflict, StoreError."""
@@ -123,9 +133,13 @@ class ProjectionRunner:
         reached = page[-1][0] if len(page) == size else max(head, page[-1][0] if page else 0)
         await self._apply(page, reached)
         self.position = reached
+        await self._tell()
+        return True
+
+    async def _tell(self) -> None:
+        """Wake those who wait for the position."""
         async with self._moved:
             self._moved.notify_all()
-        return True
 
     async def _apply(self, page: Sequence[tuple[Any, ...]], reached: int) -> None:
         folder, overlay = self._folder, Overlay(self._folder.codec)

@@ -35,6 +35,7 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 POOL_SIZE = 10
+_DEAD = (asyncpg.PostgresConnectionError, asyncpg.InternalClientError)
 WRITERS = 4
 """Connections that write read models at the same time."""
 ACQUIRE_SECONDS = 10.0
@@ -161,7 +162,7 @@ class _Link:
                 async with self.parts.readers.acquire(timeout=ACQUIRE_SECONDS) as connection:
                     return await work(connection, *args, **kwargs)
             except FAILURES as error:
-                if attempt == 1 and isinstance(error, asyncpg.PostgresConnectionError):
+                if attempt == 1 and isinstance(error, _DEAD):
                     continue
                 raise translated(error, "the database cannot be read") from error
         raise AssertionError

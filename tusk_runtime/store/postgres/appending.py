@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import asyncpg
 
 from tusk_runtime.errors import Conflict, OutcomeUnknown, StoreUnavailable
-from tusk_runtime.store.postgres.connecting import FAILURES, Address, close, connect, lost, translated
+from tusk_runtime.store.postgres.connecting import FAILURES, Address, close, connect, lost, reason, translated
 from tusk_runtime.store.postgres.names import WENT_BACK, Names
 from tusk_runtime.store.protocol import Decision, Recorded
 from tusk_runtime.store.signs import signed
@@ -96,8 +96,7 @@ class Appender:
             self._drop_connection()
             if not lost(error):  # a value that cannot be sent
                 raise translated(error, "nothing was written") from error
-            detail = str(error) or type(error).__name__
-            raise OutcomeUnknown(f"the commit may or may not have happened: {detail}") from error
+            raise OutcomeUnknown(f"the commit may or may not have happened: {reason(error)}") from error
         self._remember(written.touched(streams))
         if written.count:
             self._head.advance(head + written.count)

@@ -124,9 +124,18 @@ def lost(error: BaseException) -> bool:
     return isinstance(error, _LOST) and not isinstance(error, asyncpg.DataError)
 
 
+def reason(error: BaseException) -> str:
+    """What an error of the driver says."""
+    if isinstance(error, asyncpg.InternalClientError | asyncpg.InterfaceError) and lost(error):
+        return "the connection was lost"  # the driver speaks of its own state
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    return str(error) or type(error).__name__
+
+
 def translated(error: BaseException, what: str) -> StoreError:
     """What an error of the driver means to those who use a store; `what` was not done."""
-    detail = str(error) or type(error).__name__
+    detail = reason(error)
     if isinstance(
         error, asyncpg.UniqueViolationError | asyncpg.SerializationError | asyncpg.DeadlockDetectedError
     ):
@@ -136,12 +145,19 @@ def translated(error: BaseException, what: str) -> StoreError:
     return StoreError(f"{what}: {detail}")
 
 
-FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+FAILURES = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # where a connection dies in the middle of a statement
+    OSError,
+    TimeoutError,
+)
 """What asyncpg raises."""
 
 _LOST = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     asyncpg.OperatorInterventionError,  # the server stops; a statement that was cancelled is one, too
     OSError,
     TimeoutError,

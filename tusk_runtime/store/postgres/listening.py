@@ -9,7 +9,7 @@ from typing import Any
 
 import asyncpg
 
-from tusk_runtime.store.postgres.connecting import FAILURES, Address, close, connect
+from tusk_runtime.store.postgres.connecting import FAILURES, Address, close, connect, reason
 from tusk_runtime.store.postgres.names import Names
 from tusk_runtime.store.postgres.reading import Reader
 from tusk_runtime.store.waiting import Head
@@ -54,7 +54,7 @@ class Listener:
                 await self._listen(connection)
             except FAILURES as error:
                 if up:
-                    log.warning("the database does not answer: %s", str(error) or type(error).__name__)
+                    log.warning("the database does not answer: %s", reason(error))
                 up = False
             finally:
                 await close(connection)
