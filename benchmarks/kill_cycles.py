@@ -541,6 +541,7 @@ async def verify(server: Server, load: Load) -> None:
     everything = list(load.commands.values())
     again = load.workload.random.sample(everything, min(len(everything), 2000))
     await load.repeat(server, [*unknown, *again])
+    connection.close()  # it rested for long: the server may have closed it, too
 
     events = await all_events(connection)
     if events[: len(before)] != before:

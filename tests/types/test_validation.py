@@ -175,6 +175,9 @@ REFUSED: list[tuple[Type, Any, str]] = [
     (Type("map", item=INTEGER), {1: 1}, "texts as keys"),
     (LINE, "a", "must be an object with the fields of OrderLine"),
     (STRING, "\ud800", "surrogate"),
+    (STRING, "a\0", "holds the character U+0000"),
+    (Type("string", pattern=r"[^\n]*"), "\0a", "holds the character U+0000"),
+    (Type("list", item=STRING), ["a", "\0"], "holds the character U+0000"),
 ]  # fmt: skip
 
 

@@ -135,10 +135,11 @@ class CommandHandler:
         if self._uuids and CANONICAL_UUID(aggregate_id):
             return aggregate_id
         if self._plain_ids:
-            if not aggregate_id or len(aggregate_id) > 200:
+            if not aggregate_id or len(aggregate_id) > 200 or "\0" in aggregate_id:
+                message = "has 1 to 200 characters, none of them U+0000"
                 raise Invalid(
-                    "an aggregate's id has 1 to 200 characters",
-                    errors=[{"field": "aggregate_id", "message": "has 1 to 200 characters"}],
+                    f"an aggregate's id {message}",
+                    errors=[{"field": "aggregate_id", "message": message}],
                 )
             return aggregate_id
         value = self._id_validator.python({"aggregate_id": aggregate_id})["aggregate_id"]

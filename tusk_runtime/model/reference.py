@@ -95,7 +95,7 @@ def _inside(place: Place) -> Iterator[Place]:
 # ---- types --------------------------------------------------------------------------------------
 
 TYPES: Mapping[str, str] = {
-    "string": "text",
+    "string": "text, without the character U+0000",
     "email": "text that looks like an e-mail address",
     "url": "text that is an http or https address",
     "uuid": "text that is a UUID, kept in lower case",

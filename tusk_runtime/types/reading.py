@@ -195,6 +195,8 @@ def read_string(type_: Type, value: Any) -> str:
     """A text. A number given for a text is refused: its spelling is already lost."""
     if not isinstance(value, str):
         raise ValueError(f"must be a text, not {_kind(type_, value)}")
+    if "\0" in value:
+        raise ValueError("holds the character U+0000, which not every database keeps in a text")
     return _text(value)
 
 

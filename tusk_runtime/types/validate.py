@@ -144,16 +144,17 @@ def _scalar_schema(type_: Type) -> CoreSchema:
     match type_.kind:
         case "string" | "email" | "url":
             shape = {"email": EMAIL, "url": URL}.get(type_.kind)
-            schema = cs.str_schema(
+            pattern = shape or type_.pattern
+            text = cs.str_schema(
                 strict=True,
-                # A minimum, even of 0, makes pydantic look into the text and find halves of surrogate pairs.
-                min_length=type_.min or 0,
+                min_length=type_.min,
                 max_length=type_.max,
-                pattern=compile_pattern(shape or type_.pattern or "").whole
-                if shape or type_.pattern
-                else None,
+                pattern=compile_pattern(pattern).whole if pattern else _NO_ZERO,
                 regex_engine="rust-regex",
             )
+            if not pattern:
+                return text
+            schema = cs.chain_schema([text, cs.str_schema(pattern=_NO_ZERO, regex_engine="rust-regex")])
             return _then_violation(type_, schema) if shape and type_.pattern else schema
         case "uuid":
             canonical = r"\A[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\z"
@@ -191,6 +192,9 @@ def _plain_reader(type_: Type) -> Callable[[Any], Any]:
 
     return read
 
+
+_NO_ZERO = r"\A[^\x00]*\z"
+"""What has no character U+0000. To match at all, pydantic looks for halves of surrogate pairs, too."""
 
 _PARSERS: Mapping[str, Callable[[str], Any]] = {
     "datetime": parse_datetime,
