@@ -65,7 +65,8 @@ class Runtime:
             undo.push_async_callback(self._store.close)
             await self._reads.open()
             undo.push_async_callback(self._reads.stop)
-            await self._reads.drop_unused_tables()
+            if not self._store.shared:
+                await self._reads.drop_unused_tables()
             await self._bus.start()
             self._started_at = self._clock.now()
             self._running = True

@@ -26,6 +26,8 @@ CREATE_CHECKPOINTS = (
 class MemoryStore:
     """A store that forgets everything when it is closed."""
 
+    shared = False
+
     def __init__(self) -> None:
         self.events = MemoryEvents()
         self.read_models = MemoryReadModels()

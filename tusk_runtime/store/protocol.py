@@ -248,6 +248,11 @@ class Store(Protocol):
         ...
 
     @property
+    def shared(self) -> bool:
+        """Whether other processes may have it open, with other declarations than ours."""
+        ...
+
+    @property
     def description(self) -> str:
         """What and where it is, for people, without secrets: `sqlite .tusk/shop.db`."""
         ...

@@ -3,56 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
-from urllib.parse import urlsplit
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
-import asyncpg
-
-from tusk_runtime.errors import StartFailed, StoreUnavailable, Unavailable
+from tusk_runtime.errors import StartFailed, Unavailable
 from tusk_runtime.events import StoredEvent
-from tusk_runtime.store.postgres.appending import Appender
-from tusk_runtime.store.postgres.connecting import (
-    CONNECT_SECONDS,
-    FAILURES,
-    LOCK_SECONDS,
-    Address,
-    close,
-    connect,
-    make_pool,
-    translated,
-)
-from tusk_runtime.store.postgres.listening import Listener
-from tusk_runtime.store.postgres.names import SCHEMA_VERSION, Names, names_of
-from tusk_runtime.store.postgres.read_tables import ReadTables, select
+from tusk_runtime.store.postgres.connecting import FAILURES, Address, close, connect, translated
+from tusk_runtime.store.postgres.link import Link
+from tusk_runtime.store.postgres.opening import advice_for, made_or_checked, place_of, why
+from tusk_runtime.store.postgres.read_tables import select
 from tusk_runtime.store.postgres.reading import Reader
 from tusk_runtime.store.protocol import Checkpoint, Decision, Dialect, Recorded, Row, StreamId, TableSpec
-from tusk_runtime.store.waiting import Head
 
 __all__ = ["PostgresStore"]
 
-T = TypeVar("T")
-P = ParamSpec("P")
-
 POOL_SIZE = 10
-_DEAD = (asyncpg.PostgresConnectionError, asyncpg.InternalClientError)
-WRITERS = 4
-"""Connections that write read models at the same time."""
-ACQUIRE_SECONDS = 10.0
-CLOSE_SECONDS = 5.0
-OLDEST_SERVER = 14
-
-
-class _Open(NamedTuple):
-    """What an open store consists of."""
-
-    names: Names
-    reader: Reader
-    tables: ReadTables
-    appender: Appender
-    listener: Listener
-    readers: asyncpg.Pool
-    writers: asyncpg.Pool
 
 
 class PostgresStore:
@@ -61,6 +26,8 @@ class PostgresStore:
     Each process appends over one connection, in groups; an advisory lock of the database puts the processes
     in a row. Everything else reads over a pool.
     """
+
+    shared = True
 
     def __init__(
         self,
@@ -79,112 +46,38 @@ class PostgresStore:
         self._table = table
         self._partitions = partitions
         self._pool_size = pool_size
-        self._link = _Link()
+        self._link = Link()
         self.events = PostgresEvents(self._link)
         self.read_models = PostgresReadModels(self._link)
 
     @property
     def description(self) -> str:
         """What and where it is: `postgresql db.example:5432/shop`."""
-        return f"postgresql {_place(self._address.dsn)}"
+        return f"postgresql {place_of(self._address.dsn)}"
 
     async def open(self) -> None:
         """Connect, and make or check the schema. Raises StartFailed."""
-        place = _place(self._address.dsn)
+        place = place_of(self._address.dsn)
         try:
             connection = await connect(self._address)
             try:
-                names = await _made_or_checked(connection, self._table, self._partitions, place)
+                names = await made_or_checked(connection, self._table, self._partitions, place)
                 head = await Reader(names).head(connection)
             finally:
                 await close(connection)
             await self._link.open(self._address, names, head, self._pool_size)
         except (*FAILURES, ValueError) as error:
-            raise StartFailed(f"the database {place}: {_reason(error)}", _advice(error)) from None
+            raise StartFailed(f"the database {place}: {why(error)}", advice_for(error)) from None
 
     async def close(self) -> None:
         """Finish what is being written, and close all connections. A store cannot be opened again."""
         await self._link.close()
 
 
-class _Link:
-    """The connections of a store, while it is open."""
-
-    def __init__(self) -> None:
-        self.head = Head()
-        self._open: _Open | None = None
-
-    @property
-    def parts(self) -> _Open:
-        """What the store consists of. Raises StoreUnavailable if it is not open."""
-        if self._open is None:
-            raise StoreUnavailable("the store is closed")
-        return self._open
-
-    async def open(self, address: Address, names: Names, head: int, pool_size: int) -> None:
-        self.head.advance(head)
-        reader = Reader(names)
-        listener = Listener(address, names, reader, self.head)
-        self._open = _Open(
-            names,
-            reader,
-            ReadTables(names),
-            Appender(address, names, self.head),
-            listener,
-            await make_pool(address, pool_size, read_only=True),
-            await make_pool(address, WRITERS, read_only=False),
-        )
-        listener.start()
-
-    async def close(self) -> None:
-        parts, self._open = self._open, None
-        self.head.close()
-        if parts is None:
-            return
-        await parts.listener.close()
-        await parts.appender.close()
-        for pool in (parts.readers, parts.writers):
-            try:
-                async with asyncio.timeout(CLOSE_SECONDS):
-                    await pool.close()
-            except (*FAILURES,):
-                pool.terminate()
-
-    async def read(
-        self,
-        work: Callable[Concatenate[asyncpg.Connection, P], Awaitable[T]],
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> T:
-        """Ask something over a connection for reading; once more, if the connection turns out to be dead."""
-        for attempt in (1, 2):
-            try:
-                async with self.parts.readers.acquire(timeout=ACQUIRE_SECONDS) as connection:
-                    return await work(connection, *args, **kwargs)
-            except FAILURES as error:
-                if attempt == 1 and isinstance(error, _DEAD):
-                    continue
-                raise translated(error, "the database cannot be read") from error
-        raise AssertionError
-
-    async def write(
-        self,
-        work: Callable[Concatenate[asyncpg.Connection, P], Awaitable[T]],
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> T:
-        """Change read models over a connection for writing."""
-        try:
-            async with self.parts.writers.acquire(timeout=ACQUIRE_SECONDS) as connection:
-                return await work(connection, *args, **kwargs)
-        except FAILURES as error:
-            raise translated(error, "the database cannot be written") from error
-
-
 class PostgresEvents:
     """The log and the ledger; the contract is `EventStore`."""
 
-    def __init__(self, link: _Link) -> None:
+    def __init__(self, link: Link) -> None:
         self._link = link
 
     async def append(self, batch: Sequence[Decision]) -> Sequence[Recorded]:
@@ -258,7 +151,7 @@ class PostgresReadModels:
 
     dialect: Dialect = "postgresql"
 
-    def __init__(self, link: _Link) -> None:
+    def __init__(self, link: Link) -> None:
         self._link = link
 
     async def create(self, table: TableSpec, checkpoint: Checkpoint) -> int:
@@ -299,91 +192,3 @@ class PostgresReadModels:
             raise Unavailable(f"the query took longer than {timeout:g} s and was stopped") from None
         except (*FAILURES, ValueError) as error:
             raise translated(error, "the query failed") from error
-
-
-async def _made_or_checked(
-    connection: asyncpg.Connection, table: str | None, partitions: int, place: str
-) -> Names:
-    """The names of the store, whose schema is there afterwards. Raises StartFailed."""
-    version = connection.get_server_version()
-    if version.major < OLDEST_SERVER:
-        raise StartFailed(
-            f"the database {place} runs PostgreSQL {version.major}",
-            f"this program needs version {OLDEST_SERVER} or newer",
-        )
-    schema = await connection.fetchval("SELECT current_schema()")
-    if schema is None:
-        raise StartFailed(
-            f"the database {place} has none of the schemas that this role looks for tables in",
-            "make one, or name one: `?search_path=NAME` at the end of the connection string",
-        )
-    names = names_of(schema, table)
-    async with connection.transaction():
-        # Of several processes that start together one makes the tables.
-        await connection.execute("SELECT pg_advisory_xact_lock($1)", names.lock)
-        there = await connection.fetchrow(
-            "SELECT to_regclass($1) IS NOT NULL, to_regclass($2) IS NOT NULL", names.meta, names.events
-        )
-        if not there[0]:
-            if there[1]:
-                raise StartFailed(
-                    f"the table {names.events} in {place} is that of another program",
-                    "give another `table_name`, or another database",
-                )
-            # Imported here: only a new schema needs SQLAlchemy, which takes most of the time to start.
-            from tusk_runtime.store.postgres.schema import make_schema
-
-            await make_schema(connection, names, partitions)
-            return names
-        found = await connection.fetchval(f"SELECT value FROM {names.meta} WHERE key = 'schema'")  # noqa: S608
-        if int(found or 0) > SCHEMA_VERSION:
-            raise StartFailed(
-                f"the tables in {place} were made by a newer version of this program: their schema is "
-                f"{found}, and this version knows schemas up to {SCHEMA_VERSION}",
-                "upgrade tusk-runtime, or name another database",
-            )
-    return names
-
-
-def _place(dsn: str) -> str:
-    """Where a database is, without the password."""
-    try:
-        url = urlsplit(dsn)
-        host = f"{url.hostname or 'localhost'}:{url.port or 5432}"
-    except ValueError:
-        return "of this connection string"
-    return f"{host}/{url.path.strip('/') or url.username or ''}"
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, TimeoutError):
-        return f"no answer within {CONNECT_SECONDS:g} s"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    # A connection string that cannot be read stands in the message, with its password.
-    return "the connection string cannot be read" if isinstance(error, ValueError) else str(error)
-
-
-def _advice(error: BaseException) -> str:
-    for kind, advice in _ADVICE:
-        if isinstance(error, kind):
-            return advice
-    return "see the log of the database server"
-
-
-_ADVICE: tuple[tuple[type[BaseException], str], ...] = (
-    (asyncpg.InvalidAuthorizationSpecificationError, "check the user and the password"),
-    (asyncpg.InvalidCatalogNameError, "make the database: createdb NAME"),
-    (
-        asyncpg.InsufficientPrivilegeError,
-        "let a role that may create tables start it once: GRANT CREATE ON SCHEMA",
-    ),
-    (
-        asyncpg.LockNotAvailableError,
-        f"another process kept the schema locked for {LOCK_SECONDS:g} s: try again",
-    ),
-    (asyncpg.TooManyConnectionsError, "raise max_connections of the server, or lower pool_size"),
-    (OSError, "start the server, or check the host and the port"),
-    (TimeoutError, "check the host, the port, and what stands between"),
-    (ValueError, "write it as postgresql://user:password@host:5432/database"),
-)

@@ -50,6 +50,8 @@ class SqliteStore:
     for the read models.
     """
 
+    shared = False
+
     def __init__(self, path: Path | str) -> None:
         """Name a database; nothing is touched before `open`."""
         self._given = Path(path)
