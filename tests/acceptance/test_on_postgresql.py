@@ -118,6 +118,27 @@ async def test_the_same_command_at_two_processes(serve, tmp_path):
         assert (await one.get("/api/status")).json()["head"] == 20
 
 
+async def test_a_process_with_other_projections_takes_nothing_away(serve, tmp_path):
+    """The new edition of a file starts beside the old one: each reads its own tables."""
+    environment = {"DATABASE_URL": await schema_for("18", tmp_path)}
+    old = serve(shop_in(tmp_path / "old"), "--no-watch", environment=environment)
+    await old.start()
+    file = shop_in(tmp_path / "new")
+    text = file.read_text()
+    before = '[projections.orders]\nkey: "order_id"\ncolumns:\n'
+    assert before in text
+    file.write_text(text.replace(before, before + '  again: "integer = 1"\n'))
+    new = serve(file, "--no-watch", environment=environment)
+    await new.start()
+    async with old.client() as one, new.client() as two:
+        placed = await one.post("/api/commands/PlaceOrder", json={"aggregate_id": ORDER, **MUGS})
+        assert placed.status_code == 200
+        for api, columns in ((one, False), (two, True)):
+            answer = await api.get("/api/queries/orders", headers={"X-Wait-For-Position": "1"})
+            (row,) = answer.json()["rows"]
+            assert (row["order_id"], "again" in row) == (ORDER, columns)
+
+
 async def test_killed_on_postgresql(tmp_path):
     """The promises hold while the runtime is killed, as on SQLite."""
     url_of("18")
