@@ -98,10 +98,10 @@ async def write(dsn: str, number: int, events: int, aggregates: int) -> int:
             await transaction.start()
             try:
                 await raw.execute(
-                    "SELECT tusk_append(0, '{}', '{}', '{}', '{}', ARRAY[s.id], ARRAY[$2::integer], "
-                    "ARRAY[(SELECT id FROM tusk_names WHERE name = 'Happened')], ARRAY[0], ARRAY[$3::bytea], "
-                    "ARRAY[NULL::bytea], ARRAY[0], ARRAY['{}'::bytea], ARRAY[$4::bytea], "
-                    "'{}', '{}', '{}', '{}', '{}', '{}', '{}') FROM tusk_streams s WHERE s.aggregate_id = $1",
+                    "SELECT tusk_append(0, '{}', '{}', '{}', '{}', 0, '{}', ARRAY[s.id], ARRAY[$2::integer], "
+                    "ARRAY[(SELECT id FROM tusk_names WHERE name = 'Happened')], ARRAY[$3::bytea], "
+                    "ARRAY[$4::bytea], '{}', '{}', '{}', '{}', ARRAY[0], '{}', '{}', '{}', '{}', '{}', '{}') "
+                    "FROM tusk_streams s WHERE s.aggregate_id = $1",
                     aggregate, version + 1, new_id(), b'{"at":%.6f}' % time.time(),
                 )  # fmt: skip
                 await asyncio.sleep(REST_SECONDS * dice.random())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import asyncpg
 
@@ -37,7 +38,7 @@ class Appender:
         self._running: set[asyncio.Task[list[Recorded]]] = set()
         self._names: dict[str, int] = {}
         self._streams: dict[_Key, tuple[int, int]] = {}
-        parameters = ", ".join(f"${number}" for number in range(1, 22))
+        parameters = ", ".join(f"${number}" for number in range(1, 24))
         self._append_sql = f"SELECT head, streams FROM {names.append} ({parameters})"  # noqa: S608
         self._add_names = f"INSERT INTO {names.names} (name) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING"
         self._all_names = f"SELECT name, id FROM {names.names}"  # noqa: S608
@@ -149,7 +150,6 @@ class _Batch:
         self._batch = batch
         self._numbers: dict[_Key, int] = {}
         self._versions: dict[_Key, int] = {}
-        self._answers: list[tuple[int, int]] = []
         self._new_types: list[int] = []
         self._new_ids: list[str] = []
         e_stream, e_version, e_type, e_timestamp = [], [], [], []
@@ -208,13 +208,18 @@ class _Batch:
         # The unique index finds out about events that others wrote, unless nothing is written here.
         silent = set(expected).difference(e_stream)
         checked = [stream for stream in expected if stream in silent or stream not in unchecked]
-        self._columns = (
-            checked, [expected[stream] for stream in checked],
-            e_stream, e_version, e_type, e_timestamp,
-            e_command, e_correlation, e_ordinal, e_metadata, e_data,
-            c_command, c_fingerprint, c_stream, c_version, c_offset, c_count, c_refusal,
-        )  # fmt: skip
+        at, e_timestamp = _once(e_timestamp)
+        meta, e_metadata = _once(e_metadata)
         self._places = list(zip(c_version, c_offset, c_count, strict=True))
+        if c_count.count(1) == len(c_count):
+            # What each event says of its command need not be said again: most batches are like this.
+            e_ordinal, c_stream, c_version, c_command, c_offset, c_count = [], [], [], [], [], []
+        self._columns = (
+            checked, [expected[stream] for stream in checked], at, meta,
+            e_stream, e_version, e_type, e_command, e_data,
+            e_timestamp, _any(e_correlation), e_ordinal, e_metadata,
+            c_fingerprint, c_stream, c_version, c_command, c_offset, c_count, _any(c_refusal),
+        )  # fmt: skip
 
     def parameters(self) -> tuple[Sequence[object], ...]:
         """What the function takes behind the head."""
@@ -242,3 +247,15 @@ class _Batch:
             )
             for each, (version, offset, count) in zip(self._batch, self._places, strict=True)
         ]
+
+
+def _once(values: list[Any]) -> tuple[Any, list[Any]]:
+    """A value that all have, and nothing; or nothing, and all of them."""
+    if values and values.count(values[0]) == len(values):
+        return values[0], []
+    return None, values
+
+
+def _any(values: list[bytes | None]) -> list[bytes | None]:
+    """All values, or nothing if none is there."""
+    return values if values.count(None) < len(values) else []

@@ -23,9 +23,10 @@ CREATE FUNCTION {append} (
     seen bigint,
     new_types integer[], new_ids text[],
     checked bigint[], expected integer[],
-    e_stream bigint[], e_version integer[], e_type integer[], e_timestamp bigint[],
-    e_command bytea[], e_correlation bytea[], e_ordinal integer[], e_metadata bytea[], e_data bytea[],
-    c_command bytea[], c_fingerprint bigint[], c_stream bigint[], c_version integer[],
+    at bigint, meta bytea,
+    e_stream bigint[], e_version integer[], e_type integer[], e_command bytea[], e_data bytea[],
+    e_timestamp bigint[], e_correlation bytea[], e_ordinal integer[], e_metadata bytea[],
+    c_fingerprint bigint[], c_stream bigint[], c_version integer[], c_command bytea[],
     c_offset bigint[], c_count integer[], c_refusal bytea[],
     OUT head bigint, OUT streams bigint[]
 ) LANGUAGE plpgsql AS $body$
@@ -48,27 +49,36 @@ BEGIN
     END IF;
     -- A stream below 0 is a new one, by its number from 1. Where nothing is written, nothing else would
     -- notice that the decision was made on an old version; nor that it was made on one that is not there.
-    SELECT format('stream %s is not at version %s', c.stream, c.version) INTO behind
-        FROM unnest(checked, expected) AS c (stream, version)
-        WHERE c.version <> coalesce((
-            SELECT max(e.version) FROM {events} e
-            WHERE e.stream = CASE WHEN c.stream < 0 THEN streams[-c.stream] ELSE c.stream END), 0)
-        LIMIT 1;
-    IF behind IS NOT NULL THEN
-        RAISE EXCEPTION '%', behind USING ERRCODE = 'unique_violation';
+    IF cardinality(checked) > 0 THEN
+        SELECT format('stream %s is not at version %s', c.stream, c.version) INTO behind
+            FROM unnest(checked, expected) AS c (stream, version)
+            WHERE c.version <> coalesce((
+                SELECT max(e.version) FROM {events} e
+                WHERE e.stream = CASE WHEN c.stream < 0 THEN streams[-c.stream] ELSE c.stream END), 0)
+            LIMIT 1;
+        IF behind IS NOT NULL THEN
+            RAISE EXCEPTION '%', behind USING ERRCODE = 'unique_violation';
+        END IF;
     END IF;
+    -- A column that says the same for all events comes as an empty array; unnest makes nulls of it.
     INSERT INTO {events} (position, stream, version, type, timestamp,
                           command_id, correlation_id, ordinal, metadata, data)
         SELECT head + e.number, CASE WHEN e.stream < 0 THEN streams[-e.stream] ELSE e.stream END,
-               e.version, e.type, e.timestamp, e.command, e.correlation, e.ordinal, e.metadata, e.data
+               e.version, e.type, coalesce(e.timestamp, at), e.command, e.correlation,
+               coalesce(e.ordinal, 0), coalesce(e.metadata, meta), e.data
         FROM unnest(e_stream, e_version, e_type, e_timestamp, e_command, e_correlation, e_ordinal,
                     e_metadata, e_data) WITH ORDINALITY
             AS e (stream, version, type, timestamp, command, correlation, ordinal, metadata, data, number);
+    IF cardinality(c_command) = 0 THEN  -- each command has one event
+        c_stream := e_stream;
+        c_version := e_version;
+        c_command := e_command;
+    END IF;
     INSERT INTO {commands} (command_id, fingerprint, stream, version, position, count, refusal)
         SELECT c.command, c.fingerprint, CASE WHEN c.stream < 0 THEN streams[-c.stream] ELSE c.stream END,
-               c.version, head + c.behind, c.count, c.refusal
+               c.version, head + coalesce(c.behind, c.number), coalesce(c.count, 1), c.refusal
         FROM unnest(c_command, c_fingerprint, c_stream, c_version, c_offset, c_count, c_refusal)
-            AS c (command, fingerprint, stream, version, behind, count, refusal);
+            WITH ORDINALITY AS c (command, fingerprint, stream, version, behind, count, refusal, number);
     IF cardinality(e_stream) > 0 THEN
         PERFORM pg_notify('{channel}', (head + cardinality(e_stream))::text);
     END IF;
