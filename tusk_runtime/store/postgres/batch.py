@@ -1,0 +1,177 @@
+"""A batch of decisions as the columns that the function in the database takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
+from typing import Any, TypeVar
+
+from tusk_runtime.errors import Conflict
+from tusk_runtime.store.protocol import Decision, Recorded
+from tusk_runtime.store.signs import signed
+
+Key = tuple[str, str]
+"""An aggregate: its type and its id."""
+
+_TYPES = (
+    "bigint", "integer[]", "text[]", "bigint[]", "integer[]", "bigint", "bytea",
+    "bigint[]", "integer[]", "integer[]", "bytea[]", "bytea[]", "bigint[]", "bytea[]", "integer[]", "bytea[]",
+    "bigint[]", "bigint[]", "integer[]", "bytea[]", "bigint[]", "integer[]", "bytea[]",
+)  # fmt: skip
+# The driver looks at each number of an array, whether it is an array itself, and twice. A text is quicker.
+_IN_TEXT = [type_ in ("integer[]", "bigint[]") for type_ in _TYPES]
+PARAMETERS = ", ".join(
+    f"${number}::text::{type_}" if in_text else f"${number}"
+    for number, (type_, in_text) in enumerate(zip(_TYPES, _IN_TEXT, strict=True), 1)
+)
+
+T = TypeVar("T")
+
+
+class Batch:
+    """The decisions as columns. Raises Conflict where two of them contradict each other."""
+
+    def __init__(
+        self, batch: Sequence[Decision], names: dict[str, int], known: dict[Key, tuple[int, int]]
+    ) -> None:
+        self._batch = batch
+        self._known = known
+        self._numbers: dict[Key, int] = {}
+        self._versions: dict[Key, int] = {}
+        self._new: list[Key] = []
+        streams: list[int] = []
+        after: list[int] = []
+        expected: dict[int, int] = {}
+        for decision in batch:
+            key = decision.aggregate_type, decision.aggregate_id
+            stream, version = self._numbers.get(key), decision.expected_version
+            if stream is None:
+                stream = self._numbers[key] = self._number(key)
+                expected[stream] = version
+            elif version != self._versions[key]:
+                raise Conflict(
+                    f"{decision.aggregate_type} {decision.aggregate_id} is at version {self._versions[key]}, "
+                    f"the decision expects {version}"
+                )
+            version = self._versions[key] = version + len(decision.events)
+            streams.append(stream)
+            after.append(version)
+        counts = [len(decision.events) for decision in batch]
+        self._places = list(zip(after, counts, strict=True))
+        self.count = sum(counts)
+        self._columns = (
+            [names[type_] for type_, _ in self._new],
+            [id_ for _, id_ in self._new],
+            *self._checks(expected, streams, counts),
+            *_columns(batch, names, streams, after, counts),
+        )
+
+    def _number(self, key: Key) -> int:
+        """The number of a stream; below 0, counted from 1, for one that is not known."""
+        at = self._known.get(key)
+        if at is not None:
+            return at[0]
+        self._new.append(key)
+        return -len(self._new)
+
+    def _checks(
+        self, expected: dict[int, int], streams: list[int], counts: list[int]
+    ) -> tuple[list[int], list[int]]:
+        """The streams whose versions the database has to compare, and those versions.
+
+        The unique index finds out about events that others wrote, unless nothing is written here, or the
+        version is one that this connection has not written itself.
+        """
+        written = {stream for stream, count in zip(streams, counts, strict=True) if count}
+        known = self._known
+        sure = {
+            number
+            for key, number in self._numbers.items()
+            if number in written and known.get(key) == (number, expected[number])
+        }
+        checked = [stream for stream in expected if stream not in sure]
+        return checked, [expected[stream] for stream in checked]
+
+    def parameters(self) -> list[object]:
+        """What the function takes behind the head."""
+        return [
+            _array(value) if in_text and isinstance(value, list) else value
+            for value, in_text in zip(self._columns, _IN_TEXT[1:], strict=True)
+        ]
+
+    def touched(self, streams: Sequence[int] | None) -> dict[Key, tuple[int, int]]:
+        """The numbers and versions of all streams of the batch; `streams` are the numbers of the new ones."""
+        return {
+            key: (number if number >= 0 else (streams or ())[-number - 1], self._versions[key])
+            for key, number in self._numbers.items()
+        }
+
+    def answers(self, head: int) -> list[Recorded]:
+        """The rows of the ledger, where the log ended at `head` before."""
+        answers = []
+        for each, (version, count) in zip(self._batch, self._places, strict=True):
+            head += count
+            answers.append(
+                Recorded(
+                    each.command_id, each.fingerprint, each.aggregate_type, each.aggregate_id,
+                    version, head, count, each.refusal,
+                )
+            )  # fmt: skip
+        return answers
+
+
+def _columns(
+    batch: Sequence[Decision], names: dict[str, int], streams: list[int], after: list[int], counts: list[int]
+) -> Iterator[Any]:
+    """The columns of events, then those of commands, in the order of the function's parameters."""
+    events = [event for decision in batch for event in decision.events]
+    commands = [decision.command_id for decision in batch]
+    at, timestamps = _once([decision.timestamp for decision in batch])
+    meta, metadata = _once([decision.metadata for decision in batch])
+    correlations = _any([decision.correlation_id for decision in batch])
+    # What each event says of its command need not be said again where each command has one.
+    single = counts.count(1) == len(counts)
+
+    def spread(values: list[T]) -> list[T]:
+        if single:
+            return values
+        return [value for value, count in zip(values, counts, strict=bool(values)) for _ in range(count)]
+
+    yield at
+    yield meta
+    yield spread(streams)
+    if single:
+        yield after
+    else:
+        yield [end - count + i for end, count in zip(after, counts, strict=True) for i in range(1, count + 1)]
+    yield [names[event.type] for event in events]
+    yield spread(commands)
+    yield [event.data for event in events]
+    yield spread(timestamps)
+    yield spread(correlations)
+    yield [] if single else [ordinal for count in counts for ordinal in range(count)]
+    yield spread(metadata)
+    yield [signed(decision.fingerprint) for decision in batch]
+    yield [] if single else streams
+    yield [] if single else after
+    yield [] if single else commands
+    yield [] if single else list(accumulate(counts))
+    yield [] if single else counts
+    yield _any([decision.refusal for decision in batch])
+
+
+def _array(numbers: Iterable[int]) -> str:
+    """Numbers as PostgreSQL writes an array."""
+    return "{" + ",".join(map(str, numbers)) + "}"
+
+
+def _once(values: list[Any]) -> tuple[Any, list[Any]]:
+    """A value that all have, and nothing; or nothing, and all of them."""
+    if values and values.count(values[0]) == len(values):
+        return values[0], []
+    return None, values
+
+
+def _any(values: list[bytes | None]) -> list[bytes | None]:
+    """All values, or nothing if none is there."""
+    return values if values.count(None) < len(values) else []
