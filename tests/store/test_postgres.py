@@ -162,13 +162,16 @@ class TestSharing:
         """Also one that writes no event: a refusal founded on what is not so any more must not be kept."""
         other = PostgresStore(dsn)
         await other.open()
-        await store.events.append([decision("a", 0, "Placed")])
-        await other.events.append([decision("a", 1, "Paid")])
-        for stale in (decision("a", 1, "Shipped"), decision("a", 1, refusal=b"{}"), decision("a", 1)):
+        for number, stale in enumerate((("Shipped",), (), ())):
+            id_ = f"a{number}"
+            await store.events.append([decision(id_, 0, "Placed")])  # known by heart now
+            await other.events.append([decision(id_, 1, "Paid")])
+            late = decision(id_, 1, *stale, refusal=b"{}" if number == 2 else None)
             with pytest.raises(Conflict):
-                await store.events.append([stale])
-            assert await store.events.recorded([stale.command_id]) == {}
-        await store.events.append([decision("a", 2, "Shipped")])
+                await store.events.append([decision("new", 0, "Placed"), late])
+            assert await store.events.recorded([late.command_id]) == {}
+            await store.events.append([decision(id_, 2, "Shipped")])
+        assert await store.events.read_stream(StreamId("Order", "new")) == []
         await other.close()
 
     async def test_many_writers_of_several_processes(self, dsn: str) -> None:
