@@ -14,6 +14,7 @@ import argparse
 import asyncio
 import gc
 import resource
+import shutil
 import sys
 import tempfile
 import threading
@@ -338,6 +339,7 @@ def main() -> None:
                   f"memory grew by {grown:.0f} MiB over {options.rounds} times all events")  # fmt: skip
     finally:
         server.stop()
+        shutil.rmtree(folder)
 
 
 if __name__ == "__main__":

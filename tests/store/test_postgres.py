@@ -117,6 +117,11 @@ class TestOpening:
         await self.refused(dsn, "another program", "table_name", table="events")
         assert await admin.fetchval("SELECT count(*) FROM pg_tables WHERE schemaname = current_schema()") == 1
 
+    async def test_looking_makes_nothing(self, dsn: str, admin: asyncpg.Connection) -> None:
+        with pytest.raises(StartFailed, match="no tables"):
+            await PostgresStore(dsn).open(create=False)
+        assert await admin.fetchval("SELECT count(*) FROM pg_tables WHERE schemaname = current_schema()") == 0
+
     async def test_a_newer_schema(self, dsn: str, store: PostgresStore, admin: asyncpg.Connection) -> None:
         await admin.execute("UPDATE tusk_meta SET value = '99' WHERE key = 'schema'")
         await self.refused(dsn, "99", "upgrade tusk-runtime")

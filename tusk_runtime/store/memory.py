@@ -37,7 +37,7 @@ class MemoryStore:
         """What it is."""
         return "memory"
 
-    async def open(self) -> None:
+    async def open(self, *, create: bool = True) -> None:
         """Do nothing: a store in memory is ready."""
 
     async def close(self) -> None:

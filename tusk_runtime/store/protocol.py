@@ -257,8 +257,11 @@ class Store(Protocol):
         """What and where it is, for people, without secrets: `sqlite .tusk/shop.db`."""
         ...
 
-    async def open(self) -> None:
-        """Connect, and make or check the schema. Raises StartFailed with what to do."""
+    async def open(self, *, create: bool = True) -> None:
+        """Connect, and make or check the schema. Raises StartFailed with what to do.
+
+        Without `create` it is one, too, if there is nothing yet.
+        """
         ...
 
     async def close(self) -> None:

@@ -55,13 +55,15 @@ class PostgresStore:
         """What and where it is: `postgresql db.example:5432/shop`."""
         return f"postgresql {place_of(self._address.dsn)}"
 
-    async def open(self) -> None:
+    async def open(self, *, create: bool = True) -> None:
         """Connect, and make or check the schema. Raises StartFailed."""
         place = place_of(self._address.dsn)
         try:
             connection = await connect(self._address)
             try:
-                names = await made_or_checked(connection, self._table, self._partitions, place)
+                names = await made_or_checked(
+                    connection, self._table, self._partitions if create else None, place
+                )
                 head = await Reader(names).head(connection)
             finally:
                 await close(connection)

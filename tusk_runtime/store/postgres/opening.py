@@ -14,9 +14,12 @@ OLDEST_SERVER = 14
 
 
 async def made_or_checked(
-    connection: asyncpg.Connection, table: str | None, partitions: int, place: str
+    connection: asyncpg.Connection, table: str | None, partitions: int | None, place: str
 ) -> Names:
-    """The names of the store, whose schema is there afterwards. Raises StartFailed."""
+    """The names of the store, whose schema is there afterwards. Raises StartFailed.
+
+    Where it is not there it is made, with so many partitions; None: it is not made.
+    """
     version = connection.get_server_version()
     if version.major < OLDEST_SERVER:
         raise StartFailed(
@@ -42,6 +45,8 @@ async def made_or_checked(
                     f"the table {names.events} in {place} is that of another program",
                     "give another `table_name`, or another database",
                 )
+            if partitions is None:
+                raise StartFailed(f"there are no tables in {place} yet", "start the application once")
             # Imported here: only a new schema needs SQLAlchemy, which takes most of the time to start.
             from tusk_runtime.store.postgres.schema import make_schema
 

@@ -73,8 +73,10 @@ class SqliteStore:
         """What and where it is: `sqlite .tusk/shop.db`."""
         return f"sqlite {self._given}"
 
-    async def open(self) -> None:
+    async def open(self, *, create: bool = True) -> None:
         """Take the file for this process, and make or check its schema. Raises StartFailed."""
+        if not create and not self._path.exists():
+            raise StartFailed(f"there is no database `{self._given}` yet", "start the application once")
         try:
             prepare(self._path)
             self._lock.acquire()

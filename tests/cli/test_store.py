@@ -1,0 +1,76 @@
+"""`tusk store verify`, as its user sees it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+from pathlib import Path
+
+from command_line import tusk
+
+from tusk_runtime.store.sqlite import SqliteStore
+
+APP = """
+[events]
+Opened: {}
+[aggregates.Account]
+id: "string"
+on: { Opened: {} }
+[commands]
+Open: { aggregate: "Account", creates: true, emit: "Opened" }
+"""
+
+
+def filled(folder: Path) -> Path:
+    """An application with three events in its store."""
+    from tests.conformance.test_event_store import decision
+
+    file = folder / "bank.tsk"
+    file.write_text(APP)
+
+    async def fill() -> None:
+        store = SqliteStore(folder / ".tusk" / "bank.db")
+        await store.open()
+        await store.events.append([decision(str(n), 0, "Opened", aggregate_type="Account") for n in range(3)])
+        await store.close()
+
+    asyncio.run(fill())
+    return file
+
+
+def test_a_store_that_is_whole(tmp_path: Path) -> None:
+    file = filled(tmp_path)
+    done = tusk("store", "verify", file)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith("bank.db: 3 events of 3 aggregates, 3 commands: good\n")
+
+
+def test_a_store_that_is_not(tmp_path: Path) -> None:
+    """Somebody took out the guards and an event."""
+    file = filled(tmp_path)
+    database = sqlite3.connect(tmp_path / ".tusk" / "bank.db")
+    database.execute("DROP TRIGGER tusk_events_no_delete")
+    database.execute("DELETE FROM tusk_events WHERE position = 2")
+    database.commit()
+    database.close()
+    done = tusk("store", "verify", file, "--format", "json")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["problems"] == ["position 3 follows 1"]
+
+
+def test_without_a_store(tmp_path: Path) -> None:
+    """None is made by looking."""
+    file = tmp_path / "bank.tsk"
+    file.write_text(APP)
+    done = tusk("store", "verify", file)
+    assert done.returncode == 1
+    assert "there is no database" in done.stderr
+    assert "start the application once" in done.stderr
+    assert not (tmp_path / ".tusk").exists()
+
+
+def test_a_file_that_is_wrong(tmp_path: Path) -> None:
+    file = tmp_path / "bank.tsk"
+    file.write_text("[events\n")
+    assert tusk("store", "verify", file).returncode == 78
