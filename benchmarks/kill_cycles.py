@@ -565,26 +565,30 @@ async def run(
     between: tuple[float, float] = (0.05, 1.5),
     broken: str | None = None,
     in_flight: int = IN_FLIGHT,
+    dsn: str | None = None,
     database: PostgresServer | None = None,
-    kill_database: bool = False,
     say: Callable[[str], None] = lambda text: None,
 ) -> Report:
-    """Kill so many times, then check everything. With `kill_database` the database dies, and nothing else."""
+    """Kill so many times, then check everything.
+
+    The store is a SQLite file, or in the PostgreSQL database at `dsn`. With `database`, the server that it is on,
+    this one is killed, and nothing else.
+    """
     report = Report()
     dice = random.Random(f"kills {seed}")
     ledger = Ledger(folder / "ledger.jsonl")
     load = Load(Workload(seed), ledger, report)
     command = {} if broken is None else {"command": [sys.executable, __file__, "--serve-broken", broken]}
     file, environment = copy_of("shop.tsk", folder), {}
-    if database is not None:
+    if dsn is not None:
         with file.open("a", encoding="utf-8") as text:
             text.write(ON_POSTGRESQL)
-        environment["DATABASE_URL"] = database.url
+        environment["DATABASE_URL"] = dsn
     server = Server(file, "--no-watch", environment=environment, **command)
     ever_unknown: set[str] = set()
     ever_stored: set[str] = set()
     try:
-        if kill_database and database is not None:
+        if database is not None:
             report.starts.append(await server.start())
             await kill_databases(server, database, load, cycles, dice, between, say)
             cycles = 0
@@ -605,7 +609,7 @@ async def run(
             report.cycles += 1
             unknown = len(load.unknown)
             say(f"{report.cycles}/{cycles} kills, {len(load.commands):,} commands, {unknown} unknown")
-        if not kill_database:
+        if database is None:
             report.starts.append(await server.start())
         say("checking")
         await verify(server, load)
@@ -760,8 +764,8 @@ def main() -> None:
                 between=tuple(options.between),
                 broken=options.broken,
                 in_flight=options.in_flight,
-                database=database,
-                kill_database=options.kill == "database",
+                dsn=None if database is None else database.url,
+                database=database if options.kill == "database" else None,
                 say=say,
             )
         )

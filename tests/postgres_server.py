@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from functools import cache
 from hashlib import blake2b
 from importlib.util import find_spec
@@ -19,6 +18,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from support import dying_with_us
 
 DEBIAN = Path("/usr/lib/postgresql/15/bin")
 START_SECONDS = 30.0
@@ -69,7 +69,7 @@ class PostgresServer:
         arguments = [part for setting in settings for part in ("-c", setting)]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [*_dying_with_us(), str(self.binaries / "postgres"), "-D", str(self.data), "-p", str(self.port),
+                [*dying_with_us(), str(self.binaries / "postgres"), "-D", str(self.data), "-p", str(self.port),
                  *arguments],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.folder, start_new_session=True,
                 **self._user,
@@ -118,11 +118,6 @@ def _copied(binaries: Path, folder: Path) -> Path:
     for source in (package, package.with_name(f"{package.name}.libs")):
         shutil.copytree(source, folder / source.name, symlinks=True, dirs_exist_ok=True)
     return folder / package.name / binaries.relative_to(package)
-
-
-def _dying_with_us() -> Sequence[str]:
-    setpriv = shutil.which("setpriv")
-    return [setpriv, "--pdeathsig", "KILL"] if setpriv else []
 
 
 def _free_port() -> int:

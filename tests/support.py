@@ -49,7 +49,7 @@ class Server:
         self.url = self.token = self.page = ""
         self.process: subprocess.Popen[bytes] | None = None
         self._listen = listen
-        self._command = [*_dying_with_us(), *command, str(file), *arguments]
+        self._command = [*dying_with_us(), *command, str(file), *arguments]
         self._environment = {**os.environ, "NO_COLOR": "1", **(environment or {})}
         self._printed_before = 0
         self._connections: list[Connection] = []
@@ -152,7 +152,7 @@ class Server:
         return connection
 
 
-def _dying_with_us() -> list[str]:
+def dying_with_us() -> list[str]:
     """A prefix that ends the process with this one, should this one be killed."""
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "KILL"] if setpriv else []

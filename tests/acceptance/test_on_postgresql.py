@@ -8,10 +8,11 @@ import signal
 import tempfile
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import kill_cycles
 import pytest
-from postgres_server import PostgresServer, binaries_of, schema_for, server_of, url_of
+from postgres_server import PostgresServer, binaries_of, schema_for, url_of
 from support import copy_of, until
 
 ORDER = "3f0c7a52-6a43-4a53-9d5e-0a3d8f6f1c01"
@@ -48,7 +49,8 @@ async def test_the_shop_on_postgresql(serve, tmp_path, version):
     environment = {"DATABASE_URL": await schema_for(version, tmp_path)}
     server = serve(shop_in(tmp_path), "--no-watch", environment=environment)
     await server.start()
-    assert f"store  postgresql 127.0.0.1:{server_of(version).port}/postgres, 0 events" in server.printed()
+    assert f"store  postgresql 127.0.0.1:{urlsplit(url_of(version)).port}/" in server.printed()
+    assert ", 0 events" in server.printed()
     async with server.client() as api:
         placed = await api.post("/api/commands/PlaceOrder", json={"aggregate_id": ORDER, **MUGS})
         assert placed.status_code == 200, placed.text
@@ -141,8 +143,9 @@ async def test_a_process_with_other_projections_takes_nothing_away(serve, tmp_pa
 
 async def test_killed_on_postgresql(tmp_path):
     """The promises hold while the runtime is killed, as on SQLite."""
-    url_of("18")
-    report = await kill_cycles.run(tmp_path, cycles=6, seed=18, between=(0.1, 0.6), database=server_of("18"))
+    report = await kill_cycles.run(
+        tmp_path, cycles=6, seed=18, between=(0.1, 0.6), dsn=await schema_for("18", tmp_path)
+    )
     print(report)
     assert report.violations == []
     assert report.acknowledged > 300
@@ -153,7 +156,7 @@ async def test_killed_on_postgresql(tmp_path):
 async def test_the_database_is_killed(tmp_path, database):
     """The runtime lives on: what it could not write is told so, and it works again by itself."""
     report = await kill_cycles.run(
-        tmp_path, cycles=5, seed=15, between=(0.2, 0.8), database=database, kill_database=True
+        tmp_path, cycles=5, seed=15, between=(0.2, 0.8), dsn=database.url, database=database
     )
     print(report)
     assert report.violations == []

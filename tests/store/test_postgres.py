@@ -144,15 +144,18 @@ class TestOpening:
 
 
 class TestSharing:
-    async def test_another_process_wakes_who_waits(self, dsn: str, store: PostgresStore) -> None:
-        other = PostgresStore(dsn)
+    async def test_another_process_wakes_who_waits(self, dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """By telling: nobody asks in this test."""
+        monkeypatch.setattr("tusk_runtime.store.postgres.listening.POLL_SECONDS", 60)
+        store, other = PostgresStore(dsn), PostgresStore(dsn)
+        await store.open()
         await other.open()
-        waiting = asyncio.create_task(store.events.wait_beyond(0, 10))
-        await asyncio.sleep(0.3)
-        began = asyncio.get_running_loop().time()
+        await asyncio.sleep(0.3)  # it listens
+        waiting = asyncio.create_task(store.events.wait_beyond(0, 30))
+        await asyncio.sleep(0.1)
         await other.events.append([decision("a", 0, "Placed")])
-        assert await waiting == 1
-        assert asyncio.get_running_loop().time() - began < 0.5  # told, not found by asking
+        assert await asyncio.wait_for(waiting, 10) == 1
+        await store.close()
         await other.close()
 
     async def test_what_was_not_told_is_found(self, store: PostgresStore, admin: asyncpg.Connection) -> None:
