@@ -17,11 +17,9 @@ import resource
 import shutil
 import sys
 import tempfile
-import threading
 import time
 import uuid
-from collections.abc import Awaitable, Callable
-from decimal import Decimal
+from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -30,14 +28,13 @@ import asyncpg
 import orjson
 import uvloop
 from append import PAYLOAD, OurGroupCommit, drive
-from commands import ACCOUNTS, BODY, CALLER, Accounts, application
+from commands import ACCOUNTS, BODY, clients, decided, library_rate, runtime_rate
 from measure import alternate, best, describe, ratio, table
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from postgres_server import PostgresServer, binaries_of
 
-from tusk_runtime.running.runtime import Runtime
 from tusk_runtime.store.postgres import PostgresStore
 
 NAIVE = (
@@ -81,19 +78,6 @@ class BareGroupCommit:
                 future.set_result(None)
             await asyncio.sleep(0)
         self._task = None
-
-
-async def clients(send: Callable[[int, int], Awaitable[Any]], commands: int, in_flight: int) -> float:
-    """Commands per second with so many in flight."""
-    each = commands // in_flight
-
-    async def client(number: int) -> None:
-        for index in range(each):
-            await send(number, index)
-
-    began = time.perf_counter()
-    await asyncio.gather(*(client(number) for number in range(in_flight)))
-    return each * in_flight / (time.perf_counter() - began)
 
 
 class Bench:
@@ -141,41 +125,23 @@ class Bench:
     def commands(self, kind: str, in_flight: int, commands: int) -> float:
         """Commands per second."""
         dsn = self.fresh()
-        return uvloop.run((_bare_commands if kind == "bare" else _our_commands)(dsn, commands, in_flight))
+        if kind == "bare":
+            return uvloop.run(_bare_commands(dsn, commands, in_flight))
+        return uvloop.run(runtime_rate(PostgresStore(dsn), commands, in_flight))
 
     def library(self, threads: int, commands: int) -> float:
         """Commands per second of `eventsourcing`."""
         url = urlsplit(self.fresh())
-        app = Accounts(
-            env={
-                "PERSISTENCE_MODULE": "eventsourcing.postgres",
-                "POSTGRES_DBNAME": url.path.strip("/"),
-                "POSTGRES_HOST": "127.0.0.1",
-                "POSTGRES_PORT": str(url.port),
-                "POSTGRES_USER": "postgres",
-                "POSTGRES_PASSWORD": "none",
-                "POSTGRES_ENABLE_DB_FUNCTIONS": "y",
-                "AGGREGATE_CACHE_MAXSIZE": "1000",
-                "AGGREGATE_CACHE_FASTFORWARD": "n",
-                "DEEPCOPY_FROM_AGGREGATE_CACHE": "n",
-            }
-        )
-        bodies = [(BODY % app.open()).encode() for _ in range(ACCOUNTS)]
-        each = commands // threads
-
-        def client(number: int) -> None:
-            for index in range(each):
-                app.deposit(bodies[(number + index * threads) % ACCOUNTS])
-
-        began = time.perf_counter()
-        workers = [threading.Thread(target=client, args=(number,)) for number in range(threads)]
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
-        rate = each * threads / (time.perf_counter() - began)
-        app.close()
-        return rate
+        env = {
+            "PERSISTENCE_MODULE": "eventsourcing.postgres",
+            "POSTGRES_DBNAME": url.path.strip("/"),
+            "POSTGRES_HOST": "127.0.0.1",
+            "POSTGRES_PORT": str(url.port),
+            "POSTGRES_USER": "postgres",
+            "POSTGRES_PASSWORD": "none",
+            "POSTGRES_ENABLE_DB_FUNCTIONS": "y",
+        }
+        return library_rate(env, commands, threads)
 
     def filled(self, events: int) -> str:
         """A database with the same events in the naive table, and in ours."""
@@ -208,23 +174,6 @@ class Bench:
         return dsn
 
 
-async def _our_commands(dsn: str, commands: int, in_flight: int) -> float:
-    runtime = Runtime(application(), PostgresStore(dsn))
-    await runtime.start()
-    ids = [str(uuid.uuid4()) for _ in range(ACCOUNTS)]
-    await asyncio.gather(
-        *(runtime.execute("Open", {"owner": "x"}, aggregate_id=id_, caller=CALLER) for id_ in ids)
-    )
-    bodies = [(BODY % id_).encode() for id_ in ids]
-
-    def send(number: int, index: int) -> Awaitable[Any]:
-        return runtime.execute("Deposit", bodies[(number + index * in_flight) % ACCOUNTS], caller=CALLER)
-
-    rate = await clients(send, commands, in_flight)
-    await runtime.stop()
-    return rate
-
-
 async def _bare_commands(dsn: str, commands: int, in_flight: int) -> float:
     connection = await asyncpg.connect(dsn)
     await connection.execute(NAIVE)
@@ -233,15 +182,7 @@ async def _bare_commands(dsn: str, commands: int, in_flight: int) -> float:
     states: dict[str, list[Any]] = {}
 
     def send(number: int, index: int) -> Awaitable[Any]:
-        fields = orjson.loads(bodies[(number + index * in_flight) % ACCOUNTS])
-        stream, amount = fields["aggregate_id"], Decimal(fields["amount"])
-        state = states.setdefault(stream, [0, Decimal(0)])
-        if amount < Decimal("0.01") or state[1] + amount > 1000000000:
-            raise ValueError("too much")
-        state[0] += 1
-        state[1] += amount
-        data = orjson.dumps({"amount": str(amount), "note": fields["note"]})
-        return log.add((stream, state[0], "Deposited", data))
+        return log.add(decided(states, bodies[(number + index * in_flight) % ACCOUNTS]))
 
     rate = await clients(send, commands, in_flight)
     await connection.close()
