@@ -20,10 +20,9 @@ IDLE_SECONDS = 30.0
 
 
 class Address(NamedTuple):
-    """Where the database is, and as whom: a DSN, and what asyncpg's `connect` takes besides."""
+    """Where the database is, and as whom."""
 
     dsn: str
-    options: tuple[tuple[str, Any], ...] = ()
 
 
 async def connect(address: Address, *, read_only: bool = False) -> asyncpg.Connection:
@@ -33,7 +32,6 @@ async def connect(address: Address, *, read_only: bool = False) -> asyncpg.Conne
         timeout=CONNECT_SECONDS,
         command_timeout=STATEMENT_SECONDS + 5,  # the server's own limit comes first
         server_settings=_server_settings(read_only),
-        **dict(address.options),
     )
     try:
         await teach(connection)
@@ -53,7 +51,6 @@ async def make_pool(address: Address, size: int, *, read_only: bool) -> asyncpg.
         timeout=CONNECT_SECONDS,
         command_timeout=STATEMENT_SECONDS + 5,
         server_settings=_server_settings(read_only),
-        **dict(address.options),
     )
     await pool
     return pool
