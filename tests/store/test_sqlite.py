@@ -389,8 +389,8 @@ def test_the_schema_has_the_version_that_files_declare() -> None:
     from tusk_runtime.store.tables import creation
 
     statements = "".join(creation())
-    assert files.SCHEMA_VERSION == 1
-    assert statements.count("CREATE TABLE") == 6
+    assert files.SCHEMA_VERSION == 2
+    assert statements.count("CREATE TABLE") == 9
     assert "\tposition INTEGER NOT NULL, \n\tstream INTEGER NOT NULL" in statements
 
 

@@ -7,6 +7,9 @@ import re
 from tusk_runtime.errors import StoreError
 from tusk_runtime.store.protocol import TableSpec
 
+SCHEMA_VERSION = 2
+"""The version of the store's own tables, in every database. One with a higher one is left alone."""
+
 PRIVATE_PREFIX = "tusk_"
 """How the names of the store's own tables begin: no read model may be called so."""
 

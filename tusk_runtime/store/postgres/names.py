@@ -7,11 +7,15 @@ from typing import Any, NamedTuple
 
 from tusk_runtime.store.naming import PRIVATE_PREFIX, quoted
 
-SCHEMA_VERSION = 1
-"""The version of the tables. A database with a higher one is left alone."""
-
 WENT_BACK = "TK001"
 """The SQLSTATE of an append to a log that ends before what was seen of it."""
+
+
+OWN = (
+    "meta", "names", "streams", "commands", "checkpoints", "snapshots", "uniques", "reserved",
+    "append", "refuse",
+)  # fmt: skip
+"""What is called after the store's prefix."""
 
 
 class Names(NamedTuple):
@@ -30,6 +34,9 @@ class Names(NamedTuple):
     events: str
     commands: str
     checkpoints: str
+    snapshots: str
+    uniques: str
+    reserved: str
     append: str
     refuse: str
 
@@ -46,10 +53,7 @@ def names_of(schema: str, table: str | None = None) -> Names:
     """
     prefix, log = (PRIVATE_PREFIX, f"{PRIVATE_PREFIX}events") if table is None else (f"{table}_", table)
     digest = blake2b(f"{schema}.{log}".encode(), digest_size=8, person=b"tusk store").digest()
-    own = {
-        each: quoted(f"{prefix}{each}")
-        for each in ("meta", "names", "streams", "commands", "checkpoints", "append", "refuse")
-    }
+    own = {each: quoted(f"{prefix}{each}") for each in OWN}
     return Names(
         prefix=prefix,
         log=log,

@@ -7,8 +7,9 @@ from urllib.parse import urlsplit
 import asyncpg
 
 from tusk_runtime.errors import StartFailed
+from tusk_runtime.store.naming import SCHEMA_VERSION
 from tusk_runtime.store.postgres.connecting import CONNECT_SECONDS, LOCK_SECONDS
-from tusk_runtime.store.postgres.names import SCHEMA_VERSION, Names, names_of
+from tusk_runtime.store.postgres.names import Names, names_of
 
 OLDEST_SERVER = 14
 

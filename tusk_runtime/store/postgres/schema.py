@@ -15,7 +15,8 @@ import asyncpg
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from tusk_runtime.store.postgres.names import SCHEMA_VERSION, Names
+from tusk_runtime.store.naming import SCHEMA_VERSION
+from tusk_runtime.store.postgres.names import Names
 from tusk_runtime.store.tables import Tables, describe
 
 APPEND = """

@@ -13,9 +13,7 @@ import apsw
 
 from tusk_runtime.errors import StartFailed
 from tusk_runtime.store.driver import register_decimals, transaction, translated
-
-SCHEMA_VERSION = 1
-"""The version of the tables. A database with a higher one is left alone."""
+from tusk_runtime.store.naming import SCHEMA_VERSION
 
 PAGE_BYTES = 4096
 CACHE_KIBIBYTES = 32 * 1024
