@@ -14,13 +14,15 @@ TuskError
 │   └── Overloaded              too many requests wait already                                 (429)
 └── StoreError                  the store could not do what it was asked
     ├── Conflict                another writer was first: decide again
+    │   └── Taken               another aggregate holds a value that was to be unique
+    ├── Superseded              another process keeps other promises about `unique`: reload or restart
     ├── StoreUnavailable        the store cannot write now: full, locked, read-only, gone
     └── OutcomeUnknown          the commit may or may not have happened: ask the ledger
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -132,6 +134,28 @@ class StoreError(TuskError):
 
 class Conflict(StoreError):
     """Another writer appended first, or used the command id first. Decide again on what is there now."""
+
+
+class Taken(Conflict):
+    """Another aggregate holds a value that a decision reserves.
+
+    `holders` says who held which (`Reservation` → `StreamId`) just after; it is empty if they let go since.
+    """
+
+    def __init__(self, holders: Mapping[Any, Any]) -> None:
+        self.holders = holders
+        super().__init__("another aggregate holds a value that has to be unique")
+
+
+class Superseded(StoreError):
+    """The store keeps other promises about a type of aggregates than this process knows of."""
+
+    def __init__(self, aggregate_types: Iterable[str]) -> None:
+        types = " and ".join(f"`{name}`" for name in sorted(aggregate_types))
+        super().__init__(
+            f"another process runs with another definition of what is unique in {types}: "
+            "restart this one with the same file"
+        )
 
 
 class StoreUnavailable(StoreError):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import count
 from typing import Any
 
 from tusk_runtime.aggregates.decide import Context, meta_of
 from tusk_runtime.aggregates.fold import State
 from tusk_runtime.aggregates.handlers import Handlers
 from tusk_runtime.aggregates.states import States
+from tusk_runtime.aggregates.uniqueness import Census, Holders
 from tusk_runtime.aggregates.waiting import Answer, Waiting, refusal_text
 from tusk_runtime.clock import Clock, to_datetime
 from tusk_runtime.errors import (
@@ -19,12 +21,14 @@ from tusk_runtime.errors import (
     Refused,
     StoreError,
     StoreUnavailable,
+    Superseded,
+    Taken,
     TuskError,
     Unavailable,
 )
 from tusk_runtime.events import OUTSIDE, Caller, Cause, FreshId, StoredEvent, new_id
 from tusk_runtime.model.application import Application
-from tusk_runtime.store.protocol import Decision, EventStore, Recorded, StreamId
+from tusk_runtime.store.protocol import Decision, EventStore, Recorded, Reservation, StreamId
 
 MAX_BATCH = 512
 """Commands in one transaction: large enough to share a sync, small enough that none waits long."""
@@ -65,7 +69,13 @@ class CommandBus:
         return self._handlers
 
     async def start(self) -> None:
-        """Begin to take commands. Time goes on from the newest stored event."""
+        """Begin to take commands. Time goes on from the newest stored event.
+
+        Raises Unavailable if what is stored breaks `unique` of an aggregate.
+        """
+        wanted, census = await self._census(self._handlers)
+        if wanted:
+            await self._store.promise(wanted, census.fill)
         newest = await self._store.read(limit=1, backwards=True)
         self._last_timestamp = newest[0].timestamp if newest else 0
         self._task = asyncio.create_task(self._run(), name="command bus")
@@ -78,10 +88,26 @@ class CommandBus:
             await self._task
             self._task = None
 
+    async def _census(self, handlers: Handlers) -> tuple[dict[str, list[bytes]], Census]:
+        """The promises about all aggregates, and what is held already under those that are new."""
+        kept = await self._store.promises()
+        wanted = {name: list(each.definitions) for name, each in handlers.uniqueness.items()}
+        wanted |= {name: [] for name in handlers.folders if name in kept and name not in wanted}
+        census = Census(self._store, handlers.folders, handlers.uniqueness)
+        if any(not set(definitions) <= set(kept.get(name, ())) for name, definitions in wanted.items()):
+            await census.read()
+        return wanted, census
+
     async def swap(self, application: Application) -> None:
-        """Make another application live, between two groups. What waits is decided by the new one."""
+        """Make another application live, between two groups. What waits is decided by the new one.
+
+        Raises Unavailable, and changes nothing, if what is stored breaks `unique` of an aggregate.
+        """
         handlers = Handlers(application)
+        wanted, census = await self._census(handlers)
         async with self._between:
+            if wanted:
+                await self._store.promise(wanted, census.fill)
             self._handlers = handlers
             self._states.clear()
             for waiting in self._waiting:
@@ -155,7 +181,7 @@ class CommandBus:
             self.error = ""
         except TuskError as error:
             self.error = str(error)
-            _fail(batch, Unavailable(str(error)) if isinstance(error, StoreUnavailable) else error)
+            _fail(batch, unavailable(error))
         except Exception as error:
             self.error = f"{type(error).__name__}: {error}"
             _fail(batch, Unavailable("the command could not be handled; see the log"))
@@ -186,7 +212,7 @@ class CommandBus:
             except StoreUnavailable:
                 raise
             except StoreError as error:
-                waiting.fail(error)
+                waiting.fail(unavailable(error))
 
     async def _alone(self, waiting: Waiting, unknown: OutcomeUnknown | None) -> None:
         for _ in range(CONFLICT_TRIES):
@@ -258,10 +284,47 @@ class CommandBus:
 
     async def _decide_and_write(self, batch: Sequence[Waiting]) -> None:
         """Decide each command on what those before it leave, and write all decisions together."""
-        handlers = self._handlers
-        states = await self._states.of([waiting.stream for waiting in batch], handlers)
+        states = await self._states.of([waiting.stream for waiting in batch], self._handlers)
         timestamp = max(self._clock.now(), self._last_timestamp)
+        holders: dict[Reservation, StreamId] = {}
+        for tries in count(1):
+            after = dict(states)
+            decisions = self._decide(batch, after, timestamp, holders)
+            try:
+                recorded = await self._store.append(decisions)
+                break
+            except Taken as taken:
+                # What the group took to be free is not: nothing was written, and it is decided again.
+                if tries == CONFLICT_TRIES:
+                    raise
+                holders |= taken.holders
+            except Conflict:
+                self._states.forget(states)
+                raise
+            except TuskError:
+                self._states.clear()
+                raise
+        self._last_timestamp = timestamp
+        self._states.keep(after)
+        refused = 0
+        for waiting, row in zip(batch, recorded, strict=True):
+            refused += waiting.refusal is not None
+            waiting.resolve(row)
+        self.refused += refused
+        self.accepted += len(batch) - refused
+
+    def _decide(
+        self,
+        batch: Sequence[Waiting],
+        states: dict[StreamId, State],
+        timestamp: int,
+        known: Mapping[Reservation, StreamId],
+    ) -> list[Decision]:
+        """Decide one command after the other; the states are those after all of them then."""
+        handlers = self._handlers
         now = to_datetime(timestamp)
+        uniqueness = handlers.uniqueness
+        holders = Holders(known)
         decisions = []
         for waiting in batch:
             handler, stream = waiting.handler, waiting.stream
@@ -270,10 +333,14 @@ class CommandBus:
             meta = self._meta(waiting) if handler.needs_meta else None
             context = Context(command_id, timestamp, now, meta, cause.correlation_id or command_id)
             refusal = None
+            reserves: Sequence[Reservation] = ()
+            releases: Sequence[Reservation] = ()
             try:
-                waiting.events, states[stream] = handler.decide(
-                    waiting.fields, state, stream.aggregate_id, context
-                )
+                events, after = handler.decide(waiting.fields, state, stream.aggregate_id, context)
+                if uniqueness and events and stream.aggregate_type in uniqueness:
+                    unique = uniqueness[stream.aggregate_type]
+                    reserves, releases = holders.move(unique, stream, state, after)
+                waiting.events, states[stream] = events, after
                 waiting.refusal = None
             except Refused as error:
                 waiting.events, waiting.refusal = (), error
@@ -290,29 +357,21 @@ class CommandBus:
                     waiting.events,
                     cause.correlation_id,
                     refusal,
+                    reserves,
+                    releases,
                 )
             )
-        try:
-            recorded = await self._store.append(decisions)
-        except Conflict:
-            self._states.forget(states)
-            raise
-        except TuskError:
-            self._states.clear()
-            raise
-        self._last_timestamp = timestamp
-        self._states.keep(states)
-        refused = 0
-        for waiting, row in zip(batch, recorded, strict=True):
-            refused += waiting.refusal is not None
-            waiting.resolve(row)
-        self.refused += refused
-        self.accepted += len(batch) - refused
+        return decisions
 
     def fold(self, aggregate_type: str, events: Sequence[StoredEvent]) -> State:
         """The state of an aggregate after these events, by the live application. Raises UnknownName."""
         folder = self._handlers.folder(aggregate_type)
         return folder.fold(folder.initial, events)
+
+
+def unavailable(error: TuskError) -> TuskError:
+    """What an error of the store is for those who sent a command."""
+    return Unavailable(str(error)) if isinstance(error, StoreUnavailable | Superseded) else error
 
 
 def _fail(batch: Sequence[Waiting], error: Exception) -> None:

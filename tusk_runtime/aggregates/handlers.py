@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tusk_runtime.aggregates.decide import CommandHandler, stored_metadata
 from tusk_runtime.aggregates.fold import Folder, codecs_of
+from tusk_runtime.aggregates.uniqueness import Uniqueness
 from tusk_runtime.errors import UnknownName
 from tusk_runtime.events import Caller, Cause
 from tusk_runtime.language.diagnostics import did_you_mean
@@ -21,6 +22,11 @@ class Handlers:
         codecs = codecs_of(application)
         self.folders = {
             name: Folder(aggregate, application, codecs) for name, aggregate in application.aggregates.items()
+        }
+        self.uniqueness = {
+            name: Uniqueness(aggregate)
+            for name, aggregate in application.aggregates.items()
+            if aggregate.unique
         }
         self.commands = {
             name: CommandHandler(command, application, self.folders[command.aggregate], codecs)

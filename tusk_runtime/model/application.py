@@ -40,10 +40,23 @@ class Fold(NamedTuple):
     fields: frozenset[str]
 
 
+class Unique(NamedTuple):
+    """State fields of which no two aggregates of a type hold the same values; null is no value.
+
+    `definition` is the hash of these fields and of all that decides what the state is: the values that are
+    held are known by it.
+    """
+
+    fields: tuple[str, ...]
+    definition: bytes
+
+
 class Aggregate(NamedTuple):
     """A declared aggregate. `initial` is the state before the first event, None where a field has no default.
 
     `machine` names the state field that `from` of the commands looks at, `initial_state` its first value.
+    `definition` is the hash of all that decides what the state is. A snapshot is taken every so many events;
+    0: none.
     """
 
     name: str
@@ -52,6 +65,9 @@ class Aggregate(NamedTuple):
     initial: Mapping[str, Any]
     on: Mapping[str, Fold]
     machine: str | None
+    unique: tuple[Unique, ...]
+    snapshot_every: int
+    definition: str
     description: str
     span: Span
 

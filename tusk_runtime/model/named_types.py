@@ -17,6 +17,8 @@ from tusk_runtime.types.text import MAX_DEPTH
 _WORD = re.compile(r"\w+")
 BROKEN = UNKNOWN
 """Stands for a type that could not be read: anything goes with it, so that nothing follows from it."""
+NO_KEYS = frozenset({"json", "list", "map", "record", "bytes"})
+"""The kinds of types whose values tell nothing apart: no rows, and no aggregates."""
 
 
 class OpenRecord(Record):

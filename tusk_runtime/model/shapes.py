@@ -75,6 +75,7 @@ SHAPES: Mapping[str, Shape] = {
     "column, or list of columns": alone(many(TEXT)),
     "columns": alone(many(TEXT)),
     "columns, or lists of them": alone(many(many(TEXT))),
+    "fields, or lists of them": alone(many(many(TEXT))),
     "columns, or name → expression": alone(either(many(TEXT), MAP)),
     "condition": alone(_CONDITION),
     "expression": alone({"type": ["string", "number", "boolean", "null"]}),

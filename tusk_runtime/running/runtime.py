@@ -13,7 +13,7 @@ import orjson
 from tusk_runtime.aggregates.bus import CommandBus
 from tusk_runtime.aggregates.decide import meta_of, refusal_of
 from tusk_runtime.clock import Clock, SystemClock, to_datetime
-from tusk_runtime.errors import Invalid, NotFound, StoreUnavailable, Unavailable, UnknownName
+from tusk_runtime.errors import Invalid, NotFound, StartFailed, StoreUnavailable, Unavailable, UnknownName
 from tusk_runtime.events import OUTSIDE, Caller, StoredEvent, new_id
 from tusk_runtime.expressions import ExpressionFailed
 from tusk_runtime.language.diagnostics import did_you_mean
@@ -67,7 +67,10 @@ class Runtime:
             undo.push_async_callback(self._reads.stop)
             if not self._store.shared:
                 await self._reads.drop_unused_tables()
-            await self._bus.start()
+            try:
+                await self._bus.start()
+            except Unavailable as error:
+                raise StartFailed(error.message) from error
             self._started_at = self._clock.now()
             self._running = True
             undo.pop_all()

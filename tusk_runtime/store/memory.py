@@ -10,11 +10,22 @@ from typing import Any
 
 import apsw
 
-from tusk_runtime.errors import Conflict, StoreUnavailable
+from tusk_runtime.errors import Conflict, StoreUnavailable, Superseded, Taken
 from tusk_runtime.events import StoredEvent, event_id_of
 from tusk_runtime.store import read_tables
 from tusk_runtime.store.driver import register_decimals, translated
-from tusk_runtime.store.protocol import Checkpoint, Decision, Dialect, Recorded, Row, StreamId, TableSpec
+from tusk_runtime.store.protocol import (
+    Checkpoint,
+    Decision,
+    Dialect,
+    Fill,
+    Recorded,
+    Reservation,
+    Row,
+    StreamId,
+    TableSpec,
+)
+from tusk_runtime.store.reservations import Changes, changes_of, differences
 from tusk_runtime.store.waiting import Head
 
 CREATE_CHECKPOINTS = (
@@ -53,6 +64,8 @@ class MemoryEvents:
         self._log: list[StoredEvent] = []
         self._streams: dict[tuple[str, str], list[StoredEvent]] = {}
         self._ledger: dict[bytes, Recorded] = {}
+        self._promises: dict[str, set[bytes]] = {}
+        self._held: dict[Reservation, StreamId] = {}
         self._head = Head()
         self._closed = False
 
@@ -111,6 +124,7 @@ class MemoryEvents:
                 len(decision.events),
                 decision.refusal,
             )
+        self._reserve(changes_of(batch))
         self._log += events
         for stored in events:
             self._streams.setdefault((stored.aggregate_type, stored.aggregate_id), []).append(stored)
@@ -118,6 +132,36 @@ class MemoryEvents:
         if events:
             self._head.advance(position)
         return list(answers.values())
+
+    def _reserve(self, changes: Changes | None) -> None:
+        if changes is None:
+            return
+        if not changes.definitions <= set().union(*self._promises.values()):
+            raise Superseded(changes.types)
+        holders = {value: self._held[value] for value in changes.free if value in self._held}
+        if holders:
+            raise Taken(holders)
+        for value in changes.gone:
+            self._held.pop(value, None)
+        self._held |= changes.held
+
+    async def promises(self) -> Mapping[str, Collection[bytes]]:
+        """The promises that are kept, by type of aggregates."""
+        self._check_open()
+        return {name: set(definitions) for name, definitions in self._promises.items() if definitions}
+
+    async def promise(self, wanted: Mapping[str, Collection[bytes]], fill: Fill) -> None:
+        """Keep these promises for some types of aggregates from now on, and no others for them."""
+        self._check_open()
+        gone, new = differences(wanted, self._promises)
+        held = await fill(new) if new else {}
+        for value in [value for value in self._held if value.definition in gone]:
+            del self._held[value]
+        for name, definitions in wanted.items():
+            self._promises[name] = set(definitions)
+            for definition in new.intersection(definitions):
+                for digest, id_ in held[definition].items():
+                    self._held[Reservation(definition, digest)] = StreamId(name, id_)
 
     async def recorded(self, command_ids: Collection[bytes]) -> Mapping[bytes, Recorded]:
         """The ledger rows of those of the commands that have one."""

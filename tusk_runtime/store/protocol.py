@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -16,6 +16,17 @@ class NewEvent(NamedTuple):
     data: bytes
 
 
+class Reservation(NamedTuple):
+    """A value that one aggregate of its type holds alone.
+
+    `definition` says which promise this is (`Unique` of the model), `digest` is one of 16 bytes over the
+    value: what is held may be personal, and outlives an erasure.
+    """
+
+    definition: bytes
+    digest: bytes
+
+
 @dataclass(slots=True)
 class Decision:
     """What became of one command: its events, or the refusal, and what the ledger keeps of it.
@@ -25,6 +36,7 @@ class Decision:
     under the same id is noticed. `timestamp` is in microseconds since 1970 UTC. `correlation_id` is None
     where it equals `command_id`. `metadata` and `refusal` are JSON texts in UTF-8; `refusal` is None for a
     command that was accepted, and then `events` may still be empty ("accepted, nothing to do").
+    `releases` are values that the aggregate holds no longer, `reserves` those that it holds from now on.
     """
 
     command_id: bytes
@@ -37,6 +49,8 @@ class Decision:
     events: Sequence[NewEvent] = ()
     correlation_id: bytes | None = None
     refusal: bytes | None = None
+    reserves: Sequence[Reservation] = ()
+    releases: Sequence[Reservation] = ()
 
 
 class Recorded(NamedTuple):
@@ -63,6 +77,12 @@ class StreamId(NamedTuple):
     aggregate_id: str
 
 
+Held = Mapping[bytes, Mapping[bytes, str]]
+"""Definition → digest of a value → the id of the aggregate that holds it."""
+Fill = Callable[[Collection[bytes]], Awaitable[Held]]
+"""Gives what is held under some definitions."""
+
+
 class EventStore(Protocol):
     """The log of all events, in one global order, with the ledger of commands.
 
@@ -76,7 +96,21 @@ class EventStore(Protocol):
 
         Returns a ledger row for each, in order. Several decisions may be about one aggregate: each
         expects the version that the one before it leaves. Raises Conflict, and writes nothing, if an
-        aggregate is not at its expected version or a command id is in the ledger already.
+        aggregate is not at its expected version or a command id is in the ledger already; Taken if a value
+        that a decision reserves is held by another aggregate; Superseded if other promises are kept for a
+        type of the batch than those that this store was last told to keep.
+        """
+        ...
+
+    async def promises(self) -> Mapping[str, Collection[bytes]]:
+        """The promises that are kept, by the type of aggregates that each is about."""
+        ...
+
+    async def promise(self, wanted: Mapping[str, Collection[bytes]], fill: Fill) -> None:
+        """Keep these promises for some types of aggregates from now on, and no others for them.
+
+        `fill` is asked for the values that are held under the definitions that are new, while nobody else
+        can append; the caller must not append before this returns. If it raises, nothing changes.
         """
         ...
 

@@ -7,13 +7,14 @@ from typing import Any, NamedTuple
 
 from tusk_runtime.expressions import compile_value
 from tusk_runtime.language.diagnostics import nearest
-from tusk_runtime.language.document import Entry, MapNode, ScalarNode
-from tusk_runtime.model.application import Aggregate, Command, EventType, Fold
-from tusk_runtime.model.codes import BAD_MACHINE, STATE_NOT_SET, UNDECLARED_FIELD
+from tusk_runtime.language.document import Entry, MapNode, Node, ScalarNode
+from tusk_runtime.model.application import Aggregate, Command, EventType, Fold, Unique
+from tusk_runtime.model.codes import BAD_MACHINE, BAD_VALUE, STATE_NOT_SET, UNDECLARED_FIELD
 from tusk_runtime.model.context import Building, suggest
 from tusk_runtime.model.declarations.events import RESERVED
-from tusk_runtime.model.named_types import BROKEN, is_open, read_fields
-from tusk_runtime.model.reader import DESCRIPTION, Key, Reader, wrong_type
+from tusk_runtime.model.definitions import definition_hash
+from tusk_runtime.model.named_types import BROKEN, NO_KEYS, is_open, read_fields
+from tusk_runtime.model.reader import DESCRIPTION, Key, Reader, items_of, wrong_type
 from tusk_runtime.model.scopes import event_data, fold_scope, nullable, partial, record_type
 from tusk_runtime.types import ABSENT, UUID, Field, Record, Type
 from tusk_runtime.types import codes as type_codes
@@ -24,8 +25,18 @@ KEYS = (
     Key("on", "event → fields", "How each event changes the state; `{}`: not at all."),
     Key("machine", "field", "The state field, an enum, whose values `from` of the commands names."),
     Key("id", "type", "The type of the aggregate's id; `uuid` where nothing is said."),
-    Key("unique", "fields", "No two aggregates of the type hold the same values.", later=True),
-    Key("snapshot_every", "number", "A snapshot every so many events.", later=True),
+    Key(
+        "unique",
+        "fields, or lists of them",
+        "No two aggregates of the type hold the same values; a list in the list is one over several fields. "
+        "Null is no value.",
+    ),
+    Key(
+        "snapshot_every",
+        "number",
+        "A snapshot of the state every so many events, so that a long history need not be read again; 0 is "
+        "none.",
+    ),
 )
 HINT = "the fields of an aggregate stand in `state: { … }`"
 ID_KINDS = ("uuid", "string", "integer", "enum", "email", "url", "date")
@@ -58,6 +69,7 @@ def read(b: Building) -> list[Head]:
             name: None if field.default is ABSENT else field.default for name, field in state.fields.items()
         }
         folds: dict[str, Fold] = {}
+        definition = _definition(b, reader, state)
         aggregate = Aggregate(
             entry.key,
             _id(b, reader),
@@ -65,6 +77,9 @@ def read(b: Building) -> list[Head]:
             initial,
             folds,
             machine,
+            _unique(reader, state, definition),
+            reader.integer("snapshot_every", 0, 0, 1_000_000),
+            definition,
             reader.text("description"),
             entry.key_span,
         )
@@ -140,6 +155,58 @@ def _machine(b: Building, reader: Reader, state: Record) -> str | None:
             f"the state field `{name}` is personal data, and the state of a machine is told to whoever asks",
             help="take the mark off, or name another field",
         )
+    return name
+
+
+def _definition(b: Building, reader: Reader, state: Record) -> str:
+    """The hash of all that decides what the state is."""
+    said = {key: node.plain() for key in ("on", "machine") if (node := reader.node_of(key)) is not None}
+    events = [
+        (name, event.category, repr(event.fields))
+        for name, event in sorted(b.events.items())
+        if name in (said.get("on") or ())
+    ]
+    return definition_hash(said, repr(state), events)
+
+
+def _unique(reader: Reader, state: Record, definition: str) -> tuple[Unique, ...]:
+    node = reader.node_of("unique")
+    found: dict[tuple[str, ...], None] = {}
+    for item in () if node is None else items_of(node):
+        names = [name for part in items_of(item) if (name := _unique_field(reader, state, part)) is not None]
+        if names:
+            found[tuple(dict.fromkeys(names))] = None
+    return tuple(
+        Unique(fields, bytes.fromhex(definition_hash("unique", definition, fields))) for fields in found
+    )
+
+
+def _unique_field(reader: Reader, state: Record, node: Node) -> str | None:
+    if not isinstance(node, ScalarNode) or not isinstance(node.value, str):
+        wrong_type(
+            reader.problems, node, f"`unique` of {reader.what}", "fields of the state, or lists of them"
+        )
+        return None
+    name = node.value
+    field = state.fields.get(name)
+    if field is None:
+        if is_open(state):
+            return None
+        reader.problems.error(
+            UNDECLARED_FIELD,
+            node.span,
+            f"{reader.what} has no state field `{name}`",
+            help=suggest(name, state.fields, "the state"),
+        )
+        return nearest(name, state.fields)
+    if field.type is not BROKEN and field.type.kind in NO_KEYS:
+        reader.problems.error(
+            BAD_VALUE,
+            node.span,
+            f"the state field `{name}` is of type {field.type}, and cannot be unique",
+            help="name a field that holds one plain value, such as a text or a number",
+        )
+        return None
     return name
 
 

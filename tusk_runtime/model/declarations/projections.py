@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-
-import orjson
-
 from tusk_runtime.language.diagnostics import nearest
 from tusk_runtime.language.document import Entry, ScalarNode
 from tusk_runtime.language.source import Span
@@ -14,7 +9,8 @@ from tusk_runtime.model.application import EventType, Operation, Projection
 from tusk_runtime.model.codes import NO_KEY, UNDECLARED_COLUMN
 from tusk_runtime.model.context import Building, suggest
 from tusk_runtime.model.declarations.operations import OPERATION_KEYS, Rows, read_operations
-from tusk_runtime.model.named_types import BROKEN, is_open, read_fields
+from tusk_runtime.model.definitions import definition_hash
+from tusk_runtime.model.named_types import BROKEN, NO_KEYS, is_open, read_fields
 from tusk_runtime.model.reader import DESCRIPTION, Key, Reader, items_of, wrong_type
 from tusk_runtime.model.scopes import event_data
 from tusk_runtime.types import ABSENT, JSON, STRING, Record, Type, holds_pii, personal
@@ -33,8 +29,6 @@ KEYS = (
     ),
 )
 HINT = "the columns of a projection stand in `columns: { … }`"
-NO_KEYS = frozenset({"json", "list", "map", "record", "bytes"})
-"""The kinds of types that cannot tell rows apart."""
 
 
 def read(b: Building) -> None:
@@ -65,17 +59,6 @@ def read(b: Building) -> None:
             reader.text("description"),
             entry.key_span,
         )
-
-
-def definition_hash(*parts: object) -> str:
-    """A hash over what a definition says: comments, spacing and the order of keys change nothing."""
-    try:
-        text = orjson.dumps(parts, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS, default=str)
-    except TypeError:
-        # An integer of more than 64 bits, or half a character out of the environment: no value of a row, but
-        # whoever refuses it comes later.
-        text = json.dumps(parts, sort_keys=True, default=str).encode()
-    return hashlib.blake2b(text, digest_size=16).hexdigest()
 
 
 def _key(reader: Reader, columns: Record) -> tuple[str, ...]:

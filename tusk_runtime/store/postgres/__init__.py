@@ -11,9 +11,19 @@ from tusk_runtime.events import StoredEvent
 from tusk_runtime.store.postgres.connecting import FAILURES, Address, close, connect, translated
 from tusk_runtime.store.postgres.link import Link
 from tusk_runtime.store.postgres.opening import advice_for, made_or_checked, place_of, why
+from tusk_runtime.store.postgres.promises import promises
 from tusk_runtime.store.postgres.read_tables import select
 from tusk_runtime.store.postgres.reading import Reader
-from tusk_runtime.store.protocol import Checkpoint, Decision, Dialect, Recorded, Row, StreamId, TableSpec
+from tusk_runtime.store.protocol import (
+    Checkpoint,
+    Decision,
+    Dialect,
+    Fill,
+    Recorded,
+    Row,
+    StreamId,
+    TableSpec,
+)
 
 __all__ = ["PostgresStore"]
 
@@ -85,6 +95,17 @@ class PostgresEvents:
     async def append(self, batch: Sequence[Decision]) -> Sequence[Recorded]:
         """Write all decisions in one transaction, durable when this returns."""
         return await self._link.parts.appender.append(batch)
+
+    async def promises(self) -> Mapping[str, Collection[bytes]]:
+        """The promises that are kept, by type of aggregates."""
+        return await self._link.read(promises, self._link.parts.names)
+
+    async def promise(self, wanted: Mapping[str, Collection[bytes]], fill: Fill) -> None:
+        """Keep these promises for some types of aggregates from now on, and no others for them."""
+        try:
+            await self._link.parts.appender.keep(wanted, fill)
+        except FAILURES as error:
+            raise translated(error, "nothing was changed") from error
 
     async def recorded(self, command_ids: Collection[bytes]) -> Mapping[bytes, Recorded]:
         """The ledger rows of those of the commands that have one."""

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import asyncpg
 
-from tusk_runtime.errors import OutcomeUnknown, StoreUnavailable
+from tusk_runtime.errors import OutcomeUnknown, StoreUnavailable, Superseded, Taken
+from tusk_runtime.store.postgres import promises
 from tusk_runtime.store.postgres.batch import PARAMETERS, Batch, Key
 from tusk_runtime.store.postgres.connecting import FAILURES, Address, close, connect, lost, reason, translated
-from tusk_runtime.store.postgres.names import WENT_BACK, Names
-from tusk_runtime.store.protocol import Decision, Recorded
+from tusk_runtime.store.postgres.names import SUPERSEDED, TAKEN, WENT_BACK, Names
+from tusk_runtime.store.protocol import Decision, Fill, Recorded, Reservation, StreamId
 from tusk_runtime.store.waiting import Head
 
 KNOWN_STREAMS = 65_536
@@ -35,6 +36,8 @@ class Appender:
         self._running: set[asyncio.Task[list[Recorded]]] = set()
         self._names: dict[str, int] = {}
         self._streams: dict[Key, tuple[int, int]] = {}
+        self._kept: dict[str, dict[bytes, int]] = {}
+        self._sql = names
         self._append_sql = f"SELECT head, streams FROM {names.append} ({PARAMETERS})"  # noqa: S608
         self._add_names = f"INSERT INTO {names.names} (name) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING"
         self._all_names = f"SELECT name, id FROM {names.names}"  # noqa: S608
@@ -48,6 +51,16 @@ class Appender:
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return await asyncio.shield(task)
+
+    async def keep(self, wanted: Mapping[str, Collection[bytes]], fill: Fill) -> None:
+        """Keep these promises for some types of aggregates; see `EventStore.promise`."""
+        async with self._turn:
+            connection = await connect(self._address)
+            try:
+                kept = await promises.keep(connection, self._sql, wanted, fill)
+            finally:
+                await close(connection)
+            self._kept |= {name: kept.get(name, {}) for name in wanted}
 
     async def close(self) -> None:
         """Finish what was begun, and close the connection."""
@@ -73,13 +86,17 @@ class Appender:
         return self._connection
 
     async def _append(self, connection: asyncpg.Connection, batch: Sequence[Decision]) -> list[Recorded]:
-        written = Batch(batch, self._names, self._streams)
+        written = Batch(batch, self._names, self._streams, self._kept)
         try:
             head, streams = await connection.fetchrow(
                 self._append_sql, self._head.position, *written.parameters()
             )
         except asyncpg.PostgresError as error:
             self._forget_versions(batch)
+            if error.sqlstate == SUPERSEDED:
+                raise Superseded(written.types) from error
+            if error.sqlstate == TAKEN:
+                raise Taken(await self._holders(connection, written)) from error
             if error.sqlstate == WENT_BACK:
                 # Another server than before, or one that was restored.
                 self._drop_connection()
@@ -98,6 +115,16 @@ class Appender:
         if written.count:
             self._head.advance(head + written.count)
         return written.answers(head)
+
+    async def _holders(self, connection: asyncpg.Connection, batch: Batch) -> dict[Reservation, StreamId]:
+        if batch.changes is None:
+            return {}
+        try:
+            return await promises.holders(connection, self._sql, batch.numbers, batch.changes.free)
+        except FAILURES as error:
+            if lost(error):
+                self._drop_connection()
+            raise translated(error, "nothing was written") from error
 
     async def _learn_names(self, connection: asyncpg.Connection, batch: Iterable[Decision]) -> None:
         """Give numbers to names that are new: in a transaction before, since a name alone does no harm."""

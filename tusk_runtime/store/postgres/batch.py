@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Any, TypeVar
 
-from tusk_runtime.errors import Conflict
-from tusk_runtime.store.protocol import Decision, Recorded
+from tusk_runtime.errors import Conflict, Superseded
+from tusk_runtime.store.protocol import Decision, Recorded, Reservation
+from tusk_runtime.store.reservations import changes_of
 from tusk_runtime.store.signs import signed
 
 Key = tuple[str, str]
 """An aggregate: its type and its id."""
+Kept = Mapping[str, Mapping[bytes, int]]
+"""The promises that are kept, with their numbers, by type of aggregates."""
+_NONE: Mapping[bytes, int] = {}
 
 _TYPES = (
     "bigint", "integer[]", "text[]", "bigint[]", "integer[]", "bigint", "bytea",
     "bigint[]", "integer[]", "integer[]", "bytea[]", "bytea[]", "bigint[]", "bytea[]", "integer[]", "bytea[]",
     "bigint[]", "bigint[]", "integer[]", "bytea[]", "bigint[]", "integer[]", "bytea[]",
+    "integer[]", "integer[]", "integer[]", "integer[]", "bytea[]", "bigint[]",
 )  # fmt: skip
 # The driver looks at each number of an array, whether it is an array itself, and twice. A text is quicker.
 _IN_TEXT = [type_ in ("integer[]", "bigint[]") for type_ in _TYPES]
@@ -29,10 +34,18 @@ T = TypeVar("T")
 
 
 class Batch:
-    """The decisions as columns. Raises Conflict where two of them contradict each other."""
+    """The decisions as columns; `kept` are the promises that are kept, with their numbers, by type.
+
+    Raises Conflict where two of the decisions contradict each other, and Superseded where they are about
+    other promises.
+    """
 
     def __init__(
-        self, batch: Sequence[Decision], names: dict[str, int], known: dict[Key, tuple[int, int]]
+        self,
+        batch: Sequence[Decision],
+        names: dict[str, int],
+        known: dict[Key, tuple[int, int]],
+        kept: Kept,
     ) -> None:
         self._batch = batch
         self._known = known
@@ -58,12 +71,20 @@ class Batch:
             after.append(version)
         counts = [len(decision.events) for decision in batch]
         self._places = list(zip(after, counts, strict=True))
+        self.types = {type_ for type_, _ in self._numbers}
+        self.changes = changes_of(batch)
+        self.numbers = {
+            definition: n for type_ in self.types for definition, n in kept.get(type_, _NONE).items()
+        }
         self.count = sum(counts)
         self._columns = (
             [names[type_] for type_, _ in self._new],
             [id_ for _, id_ in self._new],
             *self._checks(expected, streams, counts),
             *_columns(batch, names, streams, after, counts),
+            [names[type_] for type_ in self.types],
+            sorted(self.numbers.values()),
+            *self._reservations(),
         )
 
     def _number(self, key: Key) -> int:
@@ -91,6 +112,22 @@ class Batch:
         }
         checked = [stream for stream in expected if stream not in sure]
         return checked, [expected[stream] for stream in checked]
+
+    def _reservations(self) -> Iterator[list[Any] | None]:
+        """What has to be free, is let go, and is held by a stream from now on."""
+        changes, numbers = self.changes, self.numbers
+        if changes is None:
+            yield from (None,) * 4
+            return
+        if not changes.definitions <= numbers.keys():
+            raise Superseded(changes.types)
+        rows: list[tuple[int, Reservation, int]] = [(0, value, 0) for value in changes.free]
+        rows += [(1, value, 0) for value in changes.gone]
+        rows += [(2, value, self._numbers[stream]) for value, stream in changes.held.items()]
+        yield [what for what, _, _ in rows]
+        yield [numbers[value.definition] for _, value, _ in rows]
+        yield [value.digest for _, value, _ in rows]
+        yield [stream for _, _, stream in rows]
 
     def parameters(self) -> list[object]:
         """What the function takes behind the head."""

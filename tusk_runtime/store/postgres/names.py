@@ -9,6 +9,10 @@ from tusk_runtime.store.naming import PRIVATE_PREFIX, quoted
 
 WENT_BACK = "TK001"
 """The SQLSTATE of an append to a log that ends before what was seen of it."""
+SUPERSEDED = "TK002"
+"""The SQLSTATE of an append by a process that knows of other promises than those that are kept."""
+TAKEN = "TK003"
+"""The SQLSTATE of an append that reserves a value that another aggregate holds."""
 
 
 OWN = (
@@ -42,7 +46,7 @@ class Names(NamedTuple):
 
     def all(self) -> dict[str, Any]:
         """All of them by what they are, for the text of a statement."""
-        return {**self._asdict(), "went_back": WENT_BACK}
+        return {**self._asdict(), "went_back": WENT_BACK, "superseded": SUPERSEDED, "taken": TAKEN}
 
 
 def names_of(schema: str, table: str | None = None) -> Names:

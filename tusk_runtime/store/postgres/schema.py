@@ -29,6 +29,8 @@ CREATE FUNCTION {append} (
     e_timestamp bigint[], e_correlation bytea[], e_ordinal integer[], e_metadata bytea[],
     c_fingerprint bigint[], c_stream bigint[], c_version integer[], c_command bytea[],
     c_offset bigint[], c_count integer[], c_refusal bytea[],
+    types integer[], kept integer[],
+    r_what integer[], r_promise integer[], r_value bytea[], r_stream bigint[],
     OUT head bigint, OUT streams bigint[]
 ) LANGUAGE plpgsql AS $body$
 DECLARE
@@ -40,6 +42,11 @@ BEGIN
     SELECT coalesce(max(position), 0) INTO head FROM {events};
     IF head < seen THEN
         RAISE EXCEPTION 'the log ends at % and held % before', head, seen USING ERRCODE = '{went_back}';
+    END IF;
+    -- A process that does not know what is promised of a type would write values that nobody looks at.
+    IF (SELECT coalesce(array_agg(id ORDER BY id), '{{}}') FROM {uniques} WHERE aggregate_type = ANY (types))
+        <> kept THEN
+        RAISE EXCEPTION 'other promises are kept' USING ERRCODE = '{superseded}';
     END IF;
     IF cardinality(new_ids) > 0 THEN
         INSERT INTO {streams} (aggregate_type, aggregate_id)
@@ -80,6 +87,19 @@ BEGIN
                c.version, head + coalesce(c.behind, c.number), coalesce(c.count, 1), c.refusal
         FROM unnest(c_command, c_fingerprint, c_stream, c_version, c_offset, c_count, c_refusal)
             WITH ORDINALITY AS c (command, fingerprint, stream, version, behind, count, refusal, number);
+    IF r_what IS NOT NULL THEN  -- 0: has to be free, 1: is let go, 2: is held by a stream from now on
+        IF EXISTS (SELECT FROM unnest(r_what, r_promise, r_value) AS r (what, promise, value)
+                   JOIN {reserved} h ON h.constraint_id = r.promise AND h.value = r.value
+                   WHERE r.what = 0) THEN
+            RAISE EXCEPTION 'a value is held already' USING ERRCODE = '{taken}';
+        END IF;
+        DELETE FROM {reserved} h USING unnest(r_what, r_promise, r_value) AS r (what, promise, value)
+            WHERE h.constraint_id = r.promise AND h.value = r.value AND r.what = 1;
+        INSERT INTO {reserved} (constraint_id, value, stream)
+            SELECT r.promise, r.value, CASE WHEN r.stream < 0 THEN streams[-r.stream] ELSE r.stream END
+            FROM unnest(r_what, r_promise, r_value, r_stream) AS r (what, promise, value, stream)
+            WHERE r.what = 2;
+    END IF;
     IF cardinality(e_stream) > 0 THEN
         PERFORM pg_notify('{channel}', (head + cardinality(e_stream))::text);
     END IF;

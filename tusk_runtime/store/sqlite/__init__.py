@@ -14,7 +14,18 @@ import apsw
 from tusk_runtime.errors import StartFailed, StoreUnavailable
 from tusk_runtime.events import StoredEvent
 from tusk_runtime.store import read_tables
-from tusk_runtime.store.protocol import Checkpoint, Decision, Dialect, Recorded, Row, StreamId, TableSpec
+from tusk_runtime.store.protocol import (
+    Checkpoint,
+    Decision,
+    Dialect,
+    Fill,
+    Held,
+    Recorded,
+    Row,
+    StreamId,
+    TableSpec,
+)
+from tusk_runtime.store.reservations import differences
 from tusk_runtime.store.sqlite.appending import Appender
 from tusk_runtime.store.sqlite.files import (
     PAGES_BETWEEN_CHECKPOINTS,
@@ -25,6 +36,7 @@ from tusk_runtime.store.sqlite.files import (
     prepare,
 )
 from tusk_runtime.store.sqlite.lanes import Lane, hurry_switches
+from tusk_runtime.store.sqlite.promises import promises
 from tusk_runtime.store.sqlite.reading import Reader
 from tusk_runtime.store.waiting import Head
 
@@ -123,6 +135,9 @@ class _Writer:
         self._tidy_up()
         return answers
 
+    async def keep(self, wanted: Mapping[str, Collection[bytes]], held: Held) -> None:
+        await self._lane.run(self._appender.keep, wanted, held)
+
     async def run(
         self, work: Callable[Concatenate[apsw.Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
@@ -175,6 +190,16 @@ class SqliteEvents:
     async def append(self, batch: Sequence[Decision]) -> Sequence[Recorded]:
         """Write all decisions in one transaction, durable when this returns."""
         return await self._writer.append(batch)
+
+    async def promises(self) -> Mapping[str, Collection[bytes]]:
+        """The promises that are kept, by type of aggregates."""
+        return await self._commands.run(promises)
+
+    async def promise(self, wanted: Mapping[str, Collection[bytes]], fill: Fill) -> None:
+        """Keep these promises for some types of aggregates from now on, and no others for them."""
+        gone, new = differences(wanted, await self.promises())
+        if gone or new:
+            await self._writer.keep(wanted, await fill(new) if new else {})
 
     async def recorded(self, command_ids: Collection[bytes]) -> Mapping[bytes, Recorded]:
         """The ledger rows of those of the commands that have one."""

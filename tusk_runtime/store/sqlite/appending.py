@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from time import perf_counter
 
 import apsw
 import orjson
 
-from tusk_runtime.errors import Conflict, OutcomeUnknown
+from tusk_runtime.errors import Conflict, OutcomeUnknown, Taken
 from tusk_runtime.store.driver import (
     execute_all,
     execute_rows,
@@ -19,8 +19,10 @@ from tusk_runtime.store.driver import (
     rows_of_parameters,
     translated,
 )
-from tusk_runtime.store.protocol import Decision, Recorded
+from tusk_runtime.store.protocol import Decision, Held, Recorded
+from tusk_runtime.store.reservations import changes_of
 from tusk_runtime.store.signs import signed
+from tusk_runtime.store.sqlite import promises
 
 KNOWN_STREAMS = 65_536
 """How many aggregates' numbers and versions are kept in memory: those used last."""
@@ -62,6 +64,7 @@ class Appender:
         self._last_stream = 0
         self._names: dict[str, int] = {}
         self._streams: dict[_Key, tuple[int, int]] = {}
+        self._promises: dict[str, dict[bytes, int]] = {}
         self._stale = True
         self._unsynced = False
         self._durable: bool | None = None
@@ -78,6 +81,7 @@ class Appender:
             position, stream = fetch_one(connection, HIGHEST)
             self.head, self._last_stream = position or 0, stream or 0
             self._names = dict(fetch_all(connection, ALL_NAMES))
+            self._promises = promises.promises(connection)
             self._streams.clear()
             self._stale = False
 
@@ -144,6 +148,10 @@ class Appender:
                 )
             )
 
+        changes = changes_of(batch)
+        if changes is not None:
+            numbers = promises.numbers_of(changes, self._promises)
+
         # Until all is done, whatever happens: what is known by heart counts for nothing.
         self._stale = True
         began = perf_counter()
@@ -155,7 +163,13 @@ class Appender:
                 execute_all(connection, _insert_streams, 3, stream_rows)
             execute_all(connection, _insert_events, 10, event_rows)
             execute_all(connection, _insert_commands, 7, command_rows)
+            if changes is not None:
+                streams = {key: number for key, (number, _) in touched.items()}
+                promises.apply(connection, changes, numbers, streams)
             self._commit(connection)
+        except Taken:
+            roll_back(connection)
+            raise
         except apsw.ConstraintError as error:
             roll_back(connection)
             raise Conflict(_reason(error)) from error
@@ -170,6 +184,16 @@ class Appender:
         self._remember(touched)
         self._stale = False
         return answers
+
+    def keep(self, connection: apsw.Connection, wanted: Mapping[str, Collection[bytes]], held: Held) -> None:
+        """Keep these promises for some types of aggregates; see `EventStore.promise`."""
+        self.refresh(connection)
+        self.set_durable(connection, True)
+        self._stale = True
+        try:
+            promises.keep(connection, wanted, held)
+        except apsw.Error as error:
+            raise translated(error, "nothing was written") from error
 
     def _look_up(self, connection: apsw.Connection, batch: Iterable[Decision]) -> None:
         """Learn the numbers and versions of the streams that exist but are not known."""
