@@ -412,7 +412,7 @@ class TestReadStream:
         assert {stream: positions(each) for stream, each in found.items()} == {
             b: [3, 6], none: [], a: [1, 2, 4], p: [5],
         }  # fmt: skip
-        found = await events.read_streams({a, b}, after_version=1)
+        found = await events.read_streams({a, b}, {a: 1, b: 1})
         assert {stream: positions(each) for stream, each in found.items()} == {a: [2, 4], b: [6]}
         assert await events.read_streams([]) == {}
 

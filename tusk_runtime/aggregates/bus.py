@@ -10,6 +10,7 @@ from typing import Any
 from tusk_runtime.aggregates.decide import Context, meta_of
 from tusk_runtime.aggregates.fold import State
 from tusk_runtime.aggregates.handlers import Handlers
+from tusk_runtime.aggregates.snapshots import Snapshots
 from tusk_runtime.aggregates.states import States
 from tusk_runtime.aggregates.uniqueness import Census, Holders
 from tusk_runtime.aggregates.waiting import Answer, Waiting, refusal_text
@@ -52,7 +53,9 @@ class CommandBus:
         self._store = store
         self._clock = clock
         self._handlers = Handlers(application)
-        self._states = States(store)
+        self.snapshots = Snapshots(store, self._read_again)
+        self.snapshots.follow(self._handlers.folders)
+        self._states = States(store, self.snapshots)
         self._waiting: list[Waiting] = []
         self._arrived = asyncio.Event()
         self._between = asyncio.Lock()
@@ -79,6 +82,7 @@ class CommandBus:
         newest = await self._store.read(limit=1, backwards=True)
         self._last_timestamp = newest[0].timestamp if newest else 0
         self._task = asyncio.create_task(self._run(), name="command bus")
+        self.snapshots.start()
 
     async def stop(self) -> None:
         """Finish what was taken, and take no more."""
@@ -87,6 +91,12 @@ class CommandBus:
         if self._task is not None:
             await self._task
             self._task = None
+        await self.snapshots.stop()
+
+    async def _read_again(self) -> None:
+        """What is known by heart counts no longer."""
+        async with self._between:
+            self._states.clear()
 
     async def _census(self, handlers: Handlers) -> tuple[dict[str, list[bytes]], Census]:
         """The promises about all aggregates, and what is held already under those that are new."""
@@ -110,6 +120,7 @@ class CommandBus:
                 await self._store.promise(wanted, census.fill)
             self._handlers = handlers
             self._states.clear()
+            self.snapshots.follow(handlers.folders)
             for waiting in self._waiting:
                 try:
                     self._read(waiting)
@@ -306,6 +317,7 @@ class CommandBus:
                 raise
         self._last_timestamp = timestamp
         self._states.keep(after)
+        self.snapshots.note(states, after)
         refused = 0
         for waiting, row in zip(batch, recorded, strict=True):
             refused += waiting.refusal is not None

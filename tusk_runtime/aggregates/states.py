@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from tusk_runtime.aggregates.fold import State
 from tusk_runtime.aggregates.handlers import Handlers
+from tusk_runtime.aggregates.snapshots import Snapshots
 from tusk_runtime.expressions import ExpressionFailed
 from tusk_runtime.store.protocol import EventStore, StreamId
 
@@ -17,8 +18,9 @@ MAX_STATES = 50_000
 class States:
     """What the log says of aggregates, known by heart. Only what is committed ever comes in here."""
 
-    def __init__(self, store: EventStore) -> None:
+    def __init__(self, store: EventStore, snapshots: Snapshots) -> None:
         self._store = store
+        self._snapshots = snapshots
         self._known: OrderedDict[StreamId, State] = OrderedDict()
 
     async def of(self, streams: Iterable[StreamId], handlers: Handlers) -> dict[StreamId, State]:
@@ -27,12 +29,14 @@ class States:
         found = {stream: known.get(stream) for stream in streams}
         missing = [stream for stream, state in found.items() if state is None]
         if missing:
-            loaded = await self._store.read_streams(missing)
+            earlier = await self._snapshots.load(missing)
+            after = {stream: state.version for stream, state in earlier.items()}
+            loaded = await self._store.read_streams(missing, after)
             for stream in missing:
                 folder = handlers.folders[stream.aggregate_type]
                 events = loaded.get(stream, ())
                 try:
-                    found[stream] = folder.fold(folder.initial, events)
+                    found[stream] = folder.fold(earlier.get(stream, folder.initial), events)
                 except ExpressionFailed as failure:
                     # Its commands are refused; those of its neighbours in the group are not.
                     found[stream] = State(events[-1].version, folder.initial.values, failure)

@@ -247,11 +247,25 @@ class Runtime:
             head,
             self.generation,
             self._started_at,
-            [bus, *self._reads.status(head)],
+            [bus, *self._snapshots(), *self._reads.status(head)],
             self.rejected,
             self.reloading,
             {"accepted": self._bus.accepted, "refused": self._bus.refused},
         )
+
+    def _snapshots(self) -> list[PartStatus]:
+        snapshots = self._bus.snapshots
+        if not snapshots.used:
+            return []
+        return [
+            PartStatus(
+                "snapshots",
+                "cache of states",
+                "failed" if snapshots.error else "running",
+                error=snapshots.error,
+                detail=f"{snapshots.saved} saved, {snapshots.audited} compared with the log",
+            )
+        ]
 
     async def settle(self) -> None:
         """Wait until every projection has taken in the whole log, or has failed."""

@@ -15,6 +15,7 @@ from tusk_runtime.events import StoredEvent, event_id_of
 from tusk_runtime.store import read_tables
 from tusk_runtime.store.driver import register_decimals, translated
 from tusk_runtime.store.protocol import (
+    NOWHERE,
     Checkpoint,
     Decision,
     Dialect,
@@ -22,6 +23,7 @@ from tusk_runtime.store.protocol import (
     Recorded,
     Reservation,
     Row,
+    Snapshot,
     StreamId,
     TableSpec,
 )
@@ -64,6 +66,7 @@ class MemoryEvents:
         self._log: list[StoredEvent] = []
         self._streams: dict[tuple[str, str], list[StoredEvent]] = {}
         self._ledger: dict[bytes, Recorded] = {}
+        self._snapshots: dict[StreamId, Snapshot] = {}
         self._promises: dict[str, set[bytes]] = {}
         self._held: dict[Reservation, StreamId] = {}
         self._head = Head()
@@ -169,12 +172,34 @@ class MemoryEvents:
         return {each: self._ledger[each] for each in command_ids if each in self._ledger}
 
     async def read_streams(
-        self, streams: Collection[StreamId], after_version: int = 0
+        self, streams: Collection[StreamId], after: Mapping[StreamId, int] = NOWHERE
     ) -> Mapping[StreamId, Sequence[StoredEvent]]:
-        """All events of each of the aggregates behind a version, in order."""
+        """All events of each of the aggregates, behind a version where one is named, in order."""
         self._check_open()
-        after_version = max(0, after_version)
-        return {stream: self._streams.get((stream[0], stream[1]), [])[after_version:] for stream in streams}
+        return {each: self._streams.get((each[0], each[1]), [])[after.get(each, 0) :] for each in streams}
+
+    async def snapshots(self, streams: Collection[StreamId]) -> Mapping[StreamId, Snapshot]:
+        """The snapshots of those of the aggregates that have one."""
+        self._check_open()
+        return {each: self._snapshots[each] for each in streams if each in self._snapshots}
+
+    async def save_snapshots(self, snapshots: Collection[Snapshot]) -> None:
+        """Keep snapshots in the place of older ones."""
+        self._check_open()
+        for snapshot in snapshots:
+            before = self._snapshots.get(snapshot.stream)
+            if (
+                before is None
+                or before.definition != snapshot.definition
+                or before.version < snapshot.version
+            ):
+                self._snapshots[snapshot.stream] = snapshot
+
+    async def drop_snapshots(self, definition: bytes) -> None:
+        """Forget all snapshots of a definition."""
+        self._check_open()
+        kept = {each: found for each, found in self._snapshots.items() if found.definition != definition}
+        self._snapshots = kept
 
     async def read_stream(
         self,

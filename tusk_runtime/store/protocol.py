@@ -77,8 +77,19 @@ class StreamId(NamedTuple):
     aggregate_id: str
 
 
+class Snapshot(NamedTuple):
+    """The state of an aggregate at a version, encoded, and the hash of the definition that folded it."""
+
+    stream: StreamId
+    definition: bytes
+    version: int
+    state: bytes
+
+
 Held = Mapping[bytes, Mapping[bytes, str]]
 """Definition → digest of a value → the id of the aggregate that holds it."""
+NOWHERE: Mapping[StreamId, int] = {}
+"""From the first version on."""
 Fill = Callable[[Collection[bytes]], Awaitable[Held]]
 """Gives what is held under some definitions."""
 
@@ -119,12 +130,26 @@ class EventStore(Protocol):
         ...
 
     async def read_streams(
-        self, streams: Collection[StreamId], after_version: int = 0
+        self, streams: Collection[StreamId], after: Mapping[StreamId, int] = NOWHERE
     ) -> Mapping[StreamId, Sequence[StoredEvent]]:
-        """All events of each of the aggregates behind a version, in order.
+        """All events of each of the aggregates, in order: those behind a version, where `after` names one.
 
         Each one that was asked for is in the answer, with no events if it does not exist.
         """
+        ...
+
+    async def snapshots(self, streams: Collection[StreamId]) -> Mapping[StreamId, Snapshot]:
+        """The snapshots of those of the aggregates that have one, of whatever definition."""
+        ...
+
+    async def save_snapshots(self, snapshots: Collection[Snapshot]) -> None:
+        """Keep snapshots of aggregates that exist, at most one for each: in the place of one of another
+        definition, or of a smaller version. They are a cache, and may be lost with the power.
+        """
+        ...
+
+    async def drop_snapshots(self, definition: bytes) -> None:
+        """Forget all snapshots of a definition."""
         ...
 
     async def read_stream(

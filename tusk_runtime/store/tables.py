@@ -25,10 +25,10 @@ class Tables(NamedTuple):
     `ordinal` counts the events of a command from 0: with the command's id it gives the event's id; its
     `correlation_id` is null where it equals `command_id`, such events are found through the ledger instead.
     `commands` is the ledger: the first answer to every command. `checkpoints` are the tables of read models,
-    and how far into the log each has come. `snapshots` are states of aggregates at a version, for the
-    definition that folded them: a cache. `uniques` are the promises that no two aggregates of a type hold
-    the same values, each by the definition that says which values those are; `reserved` are the values that
-    are held, as digests.
+    and how far into the log each has come. `snapshots` are states of aggregates at a version, as the
+    definition beside them folded them: a cache. `uniques` are the promises that no two aggregates of a type
+    hold the same values, each by the definition that says which values those are; `reserved` are the values
+    that are held, as digests.
     """
 
     meta: Table
@@ -120,7 +120,7 @@ def describe(prefix: str = "tusk_", log: str = "tusk_events", *, partitioned: bo
             f"{prefix}snapshots",
             metadata,
             Column("stream", LONG, primary_key=True, autoincrement=False),
-            Column("definition", LargeBinary, primary_key=True),
+            Column("definition", LargeBinary, nullable=False),
             Column("version", Integer, nullable=False),
             Column("state", LargeBinary, nullable=False),
             **lean,

@@ -8,6 +8,7 @@ from typing import Any
 
 from tusk_runtime.errors import StartFailed, Unavailable
 from tusk_runtime.events import StoredEvent
+from tusk_runtime.store.postgres import snapshots
 from tusk_runtime.store.postgres.connecting import FAILURES, Address, close, connect, translated
 from tusk_runtime.store.postgres.link import Link
 from tusk_runtime.store.postgres.opening import advice_for, made_or_checked, place_of, why
@@ -15,12 +16,14 @@ from tusk_runtime.store.postgres.promises import promises
 from tusk_runtime.store.postgres.read_tables import select
 from tusk_runtime.store.postgres.reading import Reader
 from tusk_runtime.store.protocol import (
+    NOWHERE,
     Checkpoint,
     Decision,
     Dialect,
     Fill,
     Recorded,
     Row,
+    Snapshot,
     StreamId,
     TableSpec,
 )
@@ -112,10 +115,22 @@ class PostgresEvents:
         return await self._link.read(self._link.parts.reader.recorded, command_ids)
 
     async def read_streams(
-        self, streams: Collection[StreamId], after_version: int = 0
+        self, streams: Collection[StreamId], after: Mapping[StreamId, int] = NOWHERE
     ) -> Mapping[StreamId, Sequence[StoredEvent]]:
-        """All events of each of the aggregates behind a version, in order."""
-        return await self._link.read(self._link.parts.reader.streams, streams, after_version)
+        """All events of each of the aggregates, behind a version where one is named, in order."""
+        return await self._link.read(self._link.parts.reader.streams, streams, after)
+
+    async def snapshots(self, streams: Collection[StreamId]) -> Mapping[StreamId, Snapshot]:
+        """The snapshots of those of the aggregates that have one."""
+        return await self._link.read(snapshots.find, self._link.parts.names, streams)
+
+    async def save_snapshots(self, new: Collection[Snapshot]) -> None:
+        """Keep snapshots in the place of older ones."""
+        await self._link.write(snapshots.save, self._link.parts.names, new)
+
+    async def drop_snapshots(self, definition: bytes) -> None:
+        """Forget all snapshots of a definition."""
+        await self._link.write(snapshots.drop, self._link.parts.names, definition)
 
     async def read_stream(
         self,

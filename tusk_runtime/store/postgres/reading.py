@@ -77,20 +77,21 @@ class Reader:
         }
 
     async def streams(
-        self, connection: asyncpg.Connection, streams: Collection[StreamId], after_version: int
+        self, connection: asyncpg.Connection, streams: Collection[StreamId], after: Mapping[StreamId, int]
     ) -> dict[StreamId, Sequence[StoredEvent]]:
-        """All events of each of the aggregates behind a version."""
+        """All events of each of the aggregates, behind a version where one is named."""
         wanted = list(dict.fromkeys(streams))
         found: list[list[StoredEvent]] = [[] for _ in wanted]
         names = self._sql
         rows = await connection.fetch(
-            f"SELECT {COLUMNS}, w.number::integer FROM unnest($1::text[], $2::text[]) WITH ORDINALITY "
-            f"AS w (type, id, number) JOIN {names.names} n ON n.name = w.type "
+            f"SELECT {COLUMNS}, w.number::integer "
+            "FROM unnest($1::text[], $2::text[], $3::integer[]) WITH ORDINALITY "
+            f"AS w (type, id, after, number) JOIN {names.names} n ON n.name = w.type "
             f"JOIN {names.streams} s ON s.aggregate_id = w.id AND s.aggregate_type = n.id "
-            f"JOIN {names.events} e ON e.stream = s.id AND e.version > $3 ORDER BY w.number, e.version",
+            f"JOIN {names.events} e ON e.stream = s.id AND e.version > w.after ORDER BY w.number, e.version",
             [each.aggregate_type for each in wanted],
             [each.aggregate_id for each in wanted],
-            after_version,
+            [after.get(each, 0) for each in wanted],
         )
         events = await self._events(connection, rows)
         for row, event in zip(rows, events, strict=True):

@@ -15,6 +15,7 @@ from tusk_runtime.errors import StartFailed, StoreUnavailable
 from tusk_runtime.events import StoredEvent
 from tusk_runtime.store import read_tables
 from tusk_runtime.store.protocol import (
+    NOWHERE,
     Checkpoint,
     Decision,
     Dialect,
@@ -22,10 +23,12 @@ from tusk_runtime.store.protocol import (
     Held,
     Recorded,
     Row,
+    Snapshot,
     StreamId,
     TableSpec,
 )
 from tusk_runtime.store.reservations import differences
+from tusk_runtime.store.sqlite import snapshots
 from tusk_runtime.store.sqlite.appending import Appender
 from tusk_runtime.store.sqlite.files import (
     PAGES_BETWEEN_CHECKPOINTS,
@@ -206,10 +209,22 @@ class SqliteEvents:
         return await self._commands.run(self._reader.recorded, command_ids)
 
     async def read_streams(
-        self, streams: Collection[StreamId], after_version: int = 0
+        self, streams: Collection[StreamId], after: Mapping[StreamId, int] = NOWHERE
     ) -> Mapping[StreamId, Sequence[StoredEvent]]:
-        """All events of each of the aggregates behind a version, in order."""
-        return await self._commands.run(self._reader.streams, streams, after_version)
+        """All events of each of the aggregates, behind a version where one is named, in order."""
+        return await self._commands.run(self._reader.streams, streams, after)
+
+    async def snapshots(self, streams: Collection[StreamId]) -> Mapping[StreamId, Snapshot]:
+        """The snapshots of those of the aggregates that have one."""
+        return await self._commands.run(snapshots.find, streams)
+
+    async def save_snapshots(self, new: Collection[Snapshot]) -> None:
+        """Keep snapshots in the place of older ones."""
+        await self._writer.run(snapshots.save, new)
+
+    async def drop_snapshots(self, definition: bytes) -> None:
+        """Forget all snapshots of a definition."""
+        await self._writer.run(snapshots.drop, definition)
 
     async def read_stream(
         self,

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import apsw
@@ -26,11 +26,11 @@ FIND_COMMANDS = (
 )
 # The order of joins is the order of the answer: by aggregate, and inside by the index over versions.
 STREAMS = (
-    "FROM (SELECT column1 AS number, column2 AS aggregate_type, column3 AS aggregate_id "
+    "FROM (SELECT column1 AS number, column2 AS aggregate_type, column3 AS aggregate_id, column4 AS after "
     "FROM (VALUES {})) AS w "
     "CROSS JOIN tusk_names n ON n.name = w.aggregate_type "
     "CROSS JOIN tusk_streams s ON s.aggregate_id = w.aggregate_id AND s.aggregate_type = n.id "
-    "CROSS JOIN tusk_events e INDEXED BY tusk_events_stream ON e.stream = s.id AND e.version > ?"
+    "CROSS JOIN tusk_events e INDEXED BY tusk_events_stream ON e.stream = s.id AND e.version > w.after"
 )
 STREAM = (
     "FROM tusk_streams s CROSS JOIN tusk_events e INDEXED BY tusk_events_stream ON e.stream = s.id "
@@ -68,16 +68,19 @@ class Reader:
         return found
 
     def streams(
-        self, connection: apsw.Connection, streams: Collection[StreamId], after_version: int
+        self, connection: apsw.Connection, streams: Collection[StreamId], after: Mapping[StreamId, int]
     ) -> dict[StreamId, Sequence[StoredEvent]]:
-        """All events of each of the aggregates behind a version."""
+        """All events of each of the aggregates, behind a version where one is named."""
         wanted = list(dict.fromkeys(streams))
         found: list[list[StoredEvent]] = [[] for _ in wanted]
         for start in range(0, len(wanted), 256):
             part = wanted[start : start + 256]
-            values = [value for number, each in enumerate(part, start) for value in (number, *each)]
-            values.append(after_version)
-            source = STREAMS.format(rows_of_parameters(3, len(part)))
+            values = [
+                value
+                for number, each in enumerate(part, start)
+                for value in (number, *each, after.get(each, 0))
+            ]
+            source = STREAMS.format(rows_of_parameters(4, len(part)))
             for number, *event in self._pages.read(connection, source, values, ("wanted", *ALL_FIELDS)):
                 found[number].append(StoredEvent._make(event))
         for events in found:
