@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from tusk_runtime.aggregates.decide import Context, meta_of
@@ -78,10 +78,17 @@ class CommandBus:
             await self._task
             self._task = None
 
-    async def swap(self, application: Application) -> None:
-        """Make another application live, between two groups. What waits is decided by the new one."""
+    async def swap(
+        self, application: Application, check: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        """Make another application live, between two groups. What waits is decided by the new one.
+
+        `check` is awaited while nothing is written; what it raises leaves the old one.
+        """
         handlers = Handlers(application)
         async with self._between:
+            if check is not None:
+                await check()
             self._handlers = handlers
             self._states.clear()
             for waiting in self._waiting:

@@ -52,7 +52,7 @@ def read(b: Building) -> None:
         on = _on(b, Rows(b, reader.what, columns, key, {}), reader)
         plain = node.plain()
         plain.pop("description", None)
-        events = [(name, b.events[name].category, repr(b.events[name].fields)) for name in sorted(on)]
+        events = [_definition_of(b.events[name]) for name in sorted(on)]
         ids = sorted((a.name, repr(a.id)) for a in b.aggregates.values() if not on.keys().isdisjoint(a.on))
         b.projections[entry.key] = Projection(
             entry.key,
@@ -65,6 +65,11 @@ def read(b: Building) -> None:
             reader.text("description"),
             entry.key_span,
         )
+
+
+def _definition_of(event: EventType) -> tuple[object, ...]:
+    """What of an event decides the rows, also of its older versions where it has some."""
+    return event.name, event.category, repr(event.fields), *filter(None, [event.reading])
 
 
 def definition_hash(*parts: object) -> str:
@@ -137,7 +142,7 @@ def _on(b: Building, rows: Rows, reader: Reader) -> dict[str, tuple[Operation, .
             # The data of an event of any type may be that of one which holds personal data.
             holds = any(holds_pii(Type("record", record=event.fields)) for event in b.events.values())
             data = personal(JSON) if holds else JSON
-            operations = read_operations(rows, entry, data, _id_of(b, "*"), raw=True)
+            operations = read_operations(rows, entry, data, id_of(b, "*"), raw=True)
             names = list(b.events)
         else:
             found_event: EventType | None = b.find("events", entry.key, entry.key_span)
@@ -146,7 +151,7 @@ def _on(b: Building, rows: Rows, reader: Reader) -> dict[str, tuple[Operation, .
             name, declared = found_event.name, found_event.declared
             meant = Entry(name, entry.key_span, entry.node)
             data = event_data(found_event.fields, declared)
-            operations = read_operations(rows, meant, data, _id_of(b, name), raw=not declared)
+            operations = read_operations(rows, meant, data, id_of(b, name), raw=not declared)
             names = [name]
         for name in names:
             found[name] = (*found.get(name, ()), *operations)
@@ -161,7 +166,7 @@ def _owners(b: Building, event: str) -> list[str]:
     return b.appliers(event)
 
 
-def _id_of(b: Building, event: str) -> Type:
+def id_of(b: Building, event: str) -> Type:
     """The type of `event.aggregate_id`: that of the aggregates that apply the event, else a string."""
     ids = [b.aggregates[name].id for name in _owners(b, event)]
     if not ids:
