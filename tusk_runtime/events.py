@@ -89,6 +89,17 @@ VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 """The hexadecimal digit that holds a UUID's variant, by the digit that stands there before."""
 
 
+def stored_type(name: str, version: int) -> str:
+    """The type under which a version of an event is stored: `OrderPlaced`, the second one `OrderPlaced@2`."""
+    return name if version == 1 else f"{name}@{version}"
+
+
+def split_type(stored: str) -> tuple[str, int]:
+    """The name and the version that a stored type stands for. Names of events hold no `@`."""
+    name, _, version = stored.rpartition("@")
+    return (name, int(version)) if name and version.isdecimal() else (stored, 1)
+
+
 def id_text(value: bytes) -> str:
     """The canonical text of an id of 16 bytes."""
     h = value.hex()

@@ -125,6 +125,22 @@ def test_against_an_application_it_is_checked(app: Path) -> None:
     assert run("state.status == 'opn'", "--state", "-", "--app", app, given=state).exit_code == 78
 
 
+def test_an_event_of_an_older_version_becomes_the_declared_one(app: Path) -> None:
+    """Its own `event_version` says of which it is; without one the data is taken as declared."""
+    fields = "Deposited: {"
+    upcast = 'version: 3, upcast: { 2: { set: { amount: "{{ decimal(data.cents) / 100 }}" } } },'
+    app.write_text(ACCOUNT.replace(fields, f"{fields} {upcast}", 1))
+    older = {**DEPOSITED, "event_version": 2, "data": {"cents": 750}}
+    assert value("data.amount", "--event", "-", "--app", app, given=older) == "7.50"
+    assert value("data.amount", "--event", "-", "--app", app, given=DEPOSITED) == "7.50"
+    assert value("event.event_type", "--event", "-", "--app", app, given=older) == "Deposited"
+    first = run("data.amount", "--event", "-", "--app", app, given={**older, "event_version": 1})
+    assert (first.exit_code, "nothing leads from version 1 of Deposited to 3" in first.stderr) == (1, True)
+    broken = run("data.amount", "--event", "-", "--app", app, given={**older, "data": {}})
+    assert (broken.exit_code, type(broken.exception)) == (1, SystemExit)
+    assert "app.tsk:4:" in broken.stderr
+
+
 def test_a_value_that_is_not_there_is_shown_with_its_parts(app: Path) -> None:
     """Exit code 1, a caret under the part that failed, and what its operands were."""
     found = run("1 + data.amount / (data.amount - 7.5)", "--event", "-", "--app", app, given=DEPOSITED)

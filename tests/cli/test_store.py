@@ -59,6 +59,20 @@ def test_a_store_that_is_not(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["problems"] == ["position 3 follows 1"]
 
 
+def test_events_that_the_file_cannot_read(tmp_path: Path) -> None:
+    """The store is whole, and the file does not say how its first version is read."""
+    file = filled(tmp_path)
+    file.write_text(APP.replace("Opened: {}", "Opened: { version: 3, upcast: { 2: {} } }", 1))
+    done = tusk("store", "verify", file)
+    assert done.returncode == 1
+    assert (
+        "bank.tsk:3:1: the store holds 3 `Opened`, from position 1 on: version 1, and nothing leads"
+        in done.stdout
+    )
+    assert "`1: {}` if older events fit as they are\n" in done.stdout
+    assert "commands: 1 problems" in done.stdout
+
+
 def test_without_a_store(tmp_path: Path) -> None:
     """None is made by looking."""
     file = tmp_path / "bank.tsk"

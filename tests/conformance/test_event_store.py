@@ -361,6 +361,14 @@ class TestRead:
             == []
         )
 
+    async def test_types(self, store: Store) -> None:
+        """Every type that occurs is among them; what else is there names aggregates."""
+        assert await store.events.types() in ([], set())
+        await fill(store.events)
+        await store.events.append([decision("c", 0, "Placed@2", "Sent@12")])
+        wanted = {"Placed", "Paid", "Shipped", "Booked", "Placed@2", "Sent@12"}
+        assert wanted <= set(await store.events.types()) <= wanted | {"Order", "Payment"}
+
     async def test_count(self, events: EventStore) -> None:
         await fill(events)
         assert await events.count(0) == 6

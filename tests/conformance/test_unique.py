@@ -271,7 +271,8 @@ class TestWhatIsThereAlready:
                 number += 1
 
         writing = asyncio.create_task(write())
-        await asyncio.sleep(0.05)
+        while len(written) < 3:
+            await asyncio.sleep(0.01)
         await first.swap(app())
         with pytest.raises(Unavailable, match="restart this one"):
             await writing

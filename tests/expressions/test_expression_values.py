@@ -110,6 +110,8 @@ CASES: list[tuple[str, Any, str]] = [
     ("data.lines[9].sku ?? 'none'", "none", "string"),
     ("data.j.a.zz ?? 'none'", "none", "string"),
     ("data.j.none ?? 'none'", "none", "string"),
+    ("data.j.a.zz ?? null", None, "json?"),
+    ("data.j.s ?? null", "7d", "json?"),
     ("data.opt ?? 5 > 3", True, "boolean"),
     ("data.line?.price", None, "decimal?"),
     ("data.line?.price ?? 0", D(0), "decimal"),

@@ -12,6 +12,8 @@ import orjson
 
 from tusk_runtime.errors import Invalid, NotFound, UnknownName
 from tusk_runtime.events import Caller, StoredEvent, event_id_of, new_id
+from tusk_runtime.language.source import Source
+from tusk_runtime.model.application import EventType, StoredTypes
 from tusk_runtime.running.service import AggregateAnswer, CommandAnswer, PartStatus, QueryAnswer, Status
 from tusk_runtime.store.protocol import Recorded
 from tusk_runtime.types import Field, Record, Type, record_of
@@ -20,6 +22,7 @@ TOKEN = "t" * 43
 PORT = 8080
 BASE = f"http://127.0.0.1:{PORT}"
 BEARER = {"authorization": f"Bearer {TOKEN}"}
+NOWHERE = Source("fake.tsk", "").span(0, 0)
 EPOCH = 1_735_689_600_000_000  # 2025-01-01T00:00:00Z
 
 
@@ -56,7 +59,7 @@ def query(name: str, returns: str = "many", total: bool = False, **types: Type) 
 
 def application() -> Any:
     events = {
-        name: SimpleNamespace(name=name, fields=record(name, customer=Type("string")))
+        name: EventType(name, record(name, customer=Type("string")), None, "", NOWHERE)
         for name in ("OrderPlaced", "OrderPaid", "OrderShipped")
     }
     lines = Type("list", item=record_of("Line", sku=Type("string"), count=Type("integer", min=1)))
@@ -81,6 +84,7 @@ def application() -> Any:
         queries={item.name: item for item in queries},
         aggregates={"Order": SimpleNamespace(name="Order", state=record("Order", status=Type("string")))},
         events=events,
+        stored=StoredTypes(events),
         projections={},
     )
 

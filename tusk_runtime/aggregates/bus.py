@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from itertools import count
 from typing import Any
 
@@ -108,14 +108,19 @@ class CommandBus:
             await census.read()
         return wanted, census
 
-    async def swap(self, application: Application) -> None:
+    async def swap(
+        self, application: Application, check: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
         """Make another application live, between two groups. What waits is decided by the new one.
 
-        Raises Unavailable, and changes nothing, if what is stored breaks `unique` of an aggregate.
+        `check` is awaited while nothing is written; what it raises leaves the old one. Raises
+        Unavailable, and changes nothing, if what is stored breaks `unique` of an aggregate.
         """
         handlers = Handlers(application)
         wanted, census = await self._census(handlers)
         async with self._between:
+            if check is not None:
+                await check()
             if wanted:
                 await self._store.promise(wanted, census.fill)
             self._handlers = handlers

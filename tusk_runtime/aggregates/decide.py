@@ -15,7 +15,7 @@ from tusk_runtime.aggregates.fold import Applier, EventCodec, Folder, State
 from tusk_runtime.errors import Forbidden, Invalid, NotFound, Refused, RuleBroken
 from tusk_runtime.events import Caller, Cause, StoredEvent, event_id_of, event_id_text, id_text
 from tusk_runtime.expressions import ExpressionFailed, explain
-from tusk_runtime.model.application import Application, Command, Emit
+from tusk_runtime.model.application import Application, Command, Emit, EventType
 from tusk_runtime.store.protocol import NewEvent
 from tusk_runtime.types import Field, Record, Validator, to_json
 
@@ -38,8 +38,8 @@ class Context:
 class _Emitter:
     """One `emit` of a command, with what it needs looked up beforehand."""
 
-    def __init__(self, emit: Emit, codec: EventCodec, applier: Applier) -> None:
-        self.event = emit.event
+    def __init__(self, emit: Emit, event: EventType, codec: EventCodec, applier: Applier) -> None:
+        self.type = event.stored_type
         self.data: Function = emit.data.function
         self.defaults = emit.defaults
         self.when: Function | None = emit.when.function if emit.when is not None else None
@@ -87,7 +87,8 @@ class CommandHandler:
         )
         self._needs_aggregate = "aggregate" in roots
         self._emits = [
-            _Emitter(emit, codecs[emit.event], folder.applier(emit.event)) for emit in command.emit
+            _Emitter(emit, application.events[emit.event], codecs[emit.event], folder.applier(emit.event))
+            for emit in command.emit
         ]
 
     def validate(self, fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -195,7 +196,7 @@ class CommandHandler:
                 if emit.defaults:
                     data = {**emit.defaults, **data}
                 data = emit.codec.complete(data)
-                new = NewEvent(emit.event, emit.codec.encode(data))
+                new = NewEvent(emit.type, emit.codec.encode(data))
                 version += 1
                 if emit.applier.sees_envelope:
                     stored = self._as_stored(new, version, len(found), aggregate_id, context)

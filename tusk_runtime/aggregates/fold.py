@@ -14,6 +14,7 @@ from tusk_runtime.events import StoredEvent
 from tusk_runtime.expressions import IDENTITY, ExpressionFailed, explain
 from tusk_runtime.model.application import Aggregate, Application, EventType, Fold
 from tusk_runtime.model.envelope import event_value, meta_value
+from tusk_runtime.model.upcasting import Chain, chain_of
 from tusk_runtime.types import Type, decoder, to_json
 
 
@@ -55,6 +56,10 @@ class EventCodec:
         value = orjson.loads(data)
         return self._decode(value) if self._decode is not None else value
 
+    def take(self, data: Any) -> Any:
+        """Run-time values from what orjson gives."""
+        return self._decode(data) if self._decode is not None else data
+
 
 class Applier:
     """One line of an aggregate's `on`, with what it needs of the envelope known beforehand."""
@@ -62,7 +67,7 @@ class Applier:
     def __init__(self, fold: Fold, codec: EventCodec, event: EventType) -> None:
         roots = {path[0] for path in fold.changes.reads}
         self.codec = codec
-        self._category = event.category
+        self._event = event
         self._changes = fold.changes.function
         self._constant: Mapping[str, Any] | None = None
         if fold.changes.constant:
@@ -89,7 +94,7 @@ class Applier:
         changes = self._changes(
             data,
             values,
-            event_value(event, self._category) if self._needs_event else None,
+            event_value(event, self._event) if self._needs_event else None,
             to_datetime(event.timestamp) if self._needs_now else None,
             meta_value(event) if self._needs_meta else None,
             event.event_id,
@@ -104,9 +109,19 @@ class Folder:
         self, aggregate: Aggregate, application: Application, codecs: Mapping[str, EventCodec]
     ) -> None:
         self.aggregate = aggregate
-        self._appliers = {
+        self._stored = application.stored
+        self._by_event = {
             name: Applier(fold, codecs[name], application.events[name]) for name, fold in aggregate.on.items()
         }
+        self._appliers: dict[str, Applier] = {}
+        self._older: dict[str, tuple[Applier, Chain]] = {}
+        for name, applier in self._by_event.items():
+            for stored, version in application.stored.of(name).items():
+                chain = chain_of(application.events[name], version)
+                if chain is None:
+                    self._appliers[stored] = applier
+                else:
+                    self._older[stored] = applier, chain
         self.initial = State(0, dict(aggregate.initial))
 
     def fold(self, state: State, events: Iterable[StoredEvent]) -> State:
@@ -122,12 +137,30 @@ class Folder:
                     values = applier.apply(values, applier.codec.decode(event.data), event)
                 except Exception as error:
                     raise explain(error) from error
+            else:
+                values = self._apply_older(values, event)
             version = event.version
         return State(version, values)
 
+    def _apply_older(self, values: Mapping[str, Any], event: StoredEvent) -> Mapping[str, Any]:
+        """The values after an event that is not of the declared version. Raises ExpressionFailed."""
+        older = self._older.get(event.type)
+        if older is not None:
+            applier, chain = older
+            try:
+                return applier.apply(values, applier.codec.take(chain.of(event)), event)
+            except Exception as error:
+                raise chain.explain(error) from error
+        declared = self._stored.without_path(event.type)
+        if declared is not None and declared.name in self.aggregate.on:
+            # Another process has a newer declaration: what it wrote cannot be left out of a decision.
+            message = f"`{event.type}` is stored, and of version {declared.version} it cannot be read"
+            raise ExpressionFailed(message, declared.span)
+        return values
+
     def applier(self, event: str) -> Applier:
         """What the declaration of the aggregate says of an event."""
-        return self._appliers[event]
+        return self._by_event[event]
 
 
 def codecs_of(application: Application) -> dict[str, EventCodec]:

@@ -28,8 +28,9 @@ from tusk_runtime.expressions.codes import NO_VALUE
 from tusk_runtime.language.diagnostics import Problems, did_you_mean
 from tusk_runtime.language.document import ScalarNode
 from tusk_runtime.language.source import Source
-from tusk_runtime.model.application import Aggregate, Application
+from tusk_runtime.model.application import Aggregate, Application, EventType
 from tusk_runtime.model.scopes import event_data, record_type
+from tusk_runtime.model.upcasting import Chain
 from tusk_runtime.running.load import load_or_raise
 from tusk_runtime.types import JSON, STRING, Type, encode_default
 
@@ -131,9 +132,10 @@ class _Inputs:
             self.identity = uuid.UUID(envelope["event_id"]).bytes
             self._aggregate_type = envelope["aggregate_type"]
             self.add("event", event_type(STRING), envelope)
-        self._data(found.data, name or (envelope["event_type"] if envelope is not None else None))
+        name = name or (envelope["event_type"] if envelope is not None else None)
+        self._data(found.data, name, found.version)
 
-    def _data(self, data: Any, name: str | None) -> None:
+    def _data(self, data: Any, name: str | None, version: int | None) -> None:
         if self.application is None:
             self.add("data", JSON, data)
             return
@@ -143,11 +145,23 @@ class _Inputs:
         if declared is None:
             stop_failed(f"no event {name!r} is declared; {did_you_mean(name, self.application.events)}")
         self._event_type = name
+        if version is not None and version != declared.version:
+            data = self._as_declared(data, declared, version)
         if declared.declared:
             data = conform(declared.fields, data, f"the data of {name}")
         if "event" in self.values:
             self.values["event"]["category"] = declared.category
         self.add("data", event_data(declared.fields, declared.declared), data)
+
+    def _as_declared(self, data: Any, declared: EventType, version: int) -> Any:
+        """The data of an older version as the declared one has it; ends the process where that cannot be."""
+        if not declared.oldest <= version <= declared.version:
+            stop_failed(f"nothing leads from version {version} of {declared.name} to {declared.version}")
+        chain, values = Chain(declared, version), self.values
+        try:
+            return chain(data, values.get("event"), values["now"], values["meta"], self.identity)
+        except Exception as error:
+            stop_failed(str(chain.explain(error)))
 
     def state(self, value: Any) -> None:
         """`state`: of the event's aggregate where that is known."""

@@ -23,6 +23,7 @@ _ENVELOPE = Record(
     {
         "event_id": Field("event_id", UUID, _NOBODY),
         "event_type": Field("event_type", STRING),
+        "event_version": Field("event_version", INTEGER.or_null()),
         "aggregate_id": Field("aggregate_id", STRING, ""),
         "aggregate_type": Field("aggregate_type", STRING, ""),
         "version": Field("version", INTEGER, 1),
@@ -36,11 +37,15 @@ _ENVELOPE = Record(
 
 
 class Event(NamedTuple):
-    """An event out of a file. `envelope` is the value of `event`; None where the file holds only data."""
+    """An event out of a file. `envelope` is the value of `event`; None where the file holds only data.
+
+    `version` is that of the data, None where the file does not say it.
+    """
 
     data: Any
     metadata: Any
     envelope: dict[str, Any] | None
+    version: int | None = None
 
 
 def read_json(path: str, what: str) -> Any:
@@ -75,7 +80,8 @@ def read_event(path: str) -> Event:
     if not ("event_type" in value and "data" in value):
         return Event(value, {}, None)
     envelope = conform(_ENVELOPE, value, f"the event in {_place(path)}")
-    return Event(envelope.pop("data"), envelope.pop("metadata"), envelope)
+    version = envelope.pop("event_version")
+    return Event(envelope.pop("data"), envelope.pop("metadata"), envelope, version)
 
 
 def meta_of(metadata: Any) -> dict[str, Any]:

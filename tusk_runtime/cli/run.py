@@ -47,6 +47,8 @@ def main(file: Path, listen: str | None, no_watch: bool, verbose: bool, env_file
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_serve(file, application, env_file, watch=not no_watch, listen=listen))
+    except InvalidConfiguration as error:
+        stop_invalid(error)
     except StartFailed as error:
         stop_failed(str(error))
     except KeyboardInterrupt:

@@ -38,8 +38,9 @@ def command() -> None:
 def verify_command(file: Path, env_file: Path | None, format_: str) -> None:
     """Read every event of the store of FILE, and say whether it is whole. Exit code 1 if it is not.
 
-    Positions and versions have no holes, the ledger says of each command what its events say, and all data is
-    JSON. A SQLite store must not be running: verify a backup of one that is.
+    Positions and versions have no holes, the ledger says of each command what its events say, all data is
+    JSON, and FILE says how events of every stored version are read. A SQLite store must not be running:
+    verify a backup of one that is.
     """
     try:
         application = load_or_raise(file, environment(env_file))
@@ -64,6 +65,7 @@ def verify_command(file: Path, env_file: Path | None, format_: str) -> None:
 
 async def _verify(application: Any, file: Path, *, quiet: bool) -> tuple[str, Any]:
     from tusk_runtime.running.backends import store_of
+    from tusk_runtime.running.stored_versions import without_path
     from tusk_runtime.store.verify import verify
 
     store = store_of(application.settings, file)
@@ -80,6 +82,9 @@ async def _verify(application: Any, file: Path, *, quiet: bool) -> tuple[str, An
                     bar.update(done - seen)
                 seen = done
 
-            return store.description, await verify(store.events, progress)
+            verdict = await verify(store.events, progress)
+            for problem in await without_path(application, store.events):
+                verdict.problems.append(f"{problem.span}: {problem.message}; {problem.help}")
+            return store.description, verdict
     finally:
         await store.close()

@@ -96,7 +96,7 @@ def coalesce(c: Checker, syntax: s.Syntax, operands: Sequence[s.Syntax], expecte
         return c.unknown(syntax)
     last = values[-1]
     fallback = last.type.optional
-    if values[0].type.kind == "json" and last.type.kind != "json":
+    if values[0].type.kind == "json" and last.type.kind not in ("json", "null"):
         values[0] = c.convert(values[0], last.type.or_null())
     type_, parts = c.common(values, syntax, "both sides of `??`")
     if type_ is UNKNOWN:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
+from tusk_runtime.events import split_type, stored_type
 from tusk_runtime.expressions import Expression
 from tusk_runtime.language.diagnostics import Diagnostic
 from tusk_runtime.language.document import Document, Node
@@ -21,8 +23,25 @@ OPERATORS: tuple[Operator, ...] = (
 )  # fmt: skip
 
 
+class Upcast(NamedTuple):
+    """What leads the data of an event from one version to the next, all of it JSON.
+
+    `set` is computed from the data as it was. Then `rename` gives fields their new names, those of `remove`
+    go, those of `add` come where they are absent, and at last what `set` gave is put in; null leaves out.
+    """
+
+    set: Mapping[str, Expression]
+    rename: Mapping[str, str]
+    remove: frozenset[str]
+    add: Mapping[str, Any]
+
+
 class EventType(NamedTuple):
-    """A declared event. One that is only named in a category has `declared` False and json data."""
+    """A declared event. One that is only named in a category has `declared` False and json data.
+
+    `version` is that of the fields, `was` an older name. `upcast` holds by version the step from there to the
+    next one, and `reading` is a hash of all that decides how older ones are read, empty if there is nothing.
+    """
 
     name: str
     fields: Record
@@ -30,6 +49,23 @@ class EventType(NamedTuple):
     description: str
     span: Span
     declared: bool = True
+    version: int = 1
+    was: str | None = None
+    upcast: Mapping[int, Upcast] = MappingProxyType({})
+    reading: str = ""
+
+    @property
+    def stored_type(self) -> str:
+        """The type under which it is written."""
+        return stored_type(self.name, self.version)
+
+    @property
+    def oldest(self) -> int:
+        """The oldest version from which steps lead to the declared one without a gap."""
+        oldest = self.version
+        while oldest - 1 in self.upcast:
+            oldest -= 1
+        return oldest
 
 
 class Fold(NamedTuple):
@@ -269,6 +305,51 @@ class Settings(NamedTuple):
     body_limit: int = 1024 * 1024
 
 
+class StoredType(NamedTuple):
+    """What a type of stored events stands for: a declared event, in one of its versions."""
+
+    event: EventType
+    version: int
+
+
+class StoredTypes:
+    """What the types of stored events mean: the one place that knows of versions and older names."""
+
+    def __init__(self, events: Mapping[str, EventType]) -> None:
+        self._names = {event.was: event for event in events.values() if event.was is not None} | dict(events)
+        self._of: dict[str, dict[str, int]] = {name: {} for name in events}
+        self._known: dict[str, StoredType] = {}
+        for name, event in self._names.items():
+            for version in range(event.version, event.oldest - 1, -1):
+                stored = stored_type(name, version)
+                self._of[event.name][stored] = version
+                self._known[stored] = StoredType(event, version)
+
+    def get(self, stored: str) -> StoredType | None:
+        """The declared event and the version, if it can be read as the declared one."""
+        return self._known.get(stored)
+
+    def of(self, event: str) -> Mapping[str, int]:
+        """The types under which a declared event may be stored, and the version that each stands for."""
+        return self._of[event]
+
+    def shown(self, stored: str) -> tuple[str, int]:
+        """The name and the version that people see; of what is declared no more, those that it had."""
+        found = self._known.get(stored)
+        if found is not None:
+            return found.event.name, found.version
+        name, version = split_type(stored)
+        return (self._names[name].name if name in self._names else name), version
+
+    def without_path(self, stored: str) -> EventType | None:
+        """The declared event if this is a version of it that cannot become the declared one."""
+        return None if stored in self._known else self._names.get(split_type(stored)[0])
+
+    def renamed(self) -> dict[str, str]:
+        """The types that are not the name of the event that they stand for, with that name."""
+        return {stored: t.event.name for stored, t in self._known.items() if stored != t.event.name}
+
+
 class Application(NamedTuple):
     """Everything that one file declares, by name, cross-checked. `warnings` did not stop the load."""
 
@@ -281,6 +362,7 @@ class Application(NamedTuple):
     queries: Mapping[str, Query]
     tests: Mapping[str, TestCase]
     document: Document
+    stored: StoredTypes
     warnings: Sequence[Diagnostic] = ()
 
     @property

@@ -10,10 +10,10 @@ from tusk_runtime.language.diagnostics import Problems
 from tusk_runtime.language.document import Document
 from tusk_runtime.language.parse import MOST_ERRORS
 from tusk_runtime.model import checks, reactions, settings
-from tusk_runtime.model.application import Application, Settings, TestCase
+from tusk_runtime.model.application import Application, Settings, StoredTypes, TestCase
 from tusk_runtime.model.codes import NOTHING_DECLARED
 from tusk_runtime.model.context import Building, FirstProblems, TooManyErrors
-from tusk_runtime.model.declarations import aggregates, commands, events, projections, queries, tests
+from tusk_runtime.model.declarations import aggregates, commands, events, projections, queries, tests, upcasts
 from tusk_runtime.model.follow_ups import without_follow_ups
 from tusk_runtime.model.named_types import NamedTypes
 from tusk_runtime.model.sections import find_sections
@@ -39,6 +39,7 @@ def build(document: Document, file: str, problems: Problems | None = None) -> Ap
         b.queries,
         cases,
         document,
+        StoredTypes(b.events),
         tuple(problems.sorted()),
     )
 
@@ -93,11 +94,12 @@ def _read_all(document: Document, file: str, problems: Problems, found: Problems
     for name in types:
         _ = types[name]  # what is wrong with a type is told even if nothing uses it
     reactions.announce(b, root)
-    events.read(b)
+    readers = events.read(b)
     heads = aggregates.read(b)
     commands.read(b)
     # Which events can be an aggregate's first decides what their handlers can see of the state.
     aggregates.read_handlers(b, heads)
+    upcasts.read(b, readers)
     projections.read(b)
     queries.read(b)
     cases = tests.read(b)

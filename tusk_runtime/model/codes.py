@@ -115,6 +115,36 @@ BAD_WHERE = define(
     "A `where` names an operator that does not exist, or one that does not fit the column.",
 )
 BAD_QUERY = define("TSK318", "a query that cannot be answered", "The keys of a query contradict each other.")
+UPCAST_VERSION = define(
+    "TSK319",
+    "a step of an upcast that leads nowhere",
+    "The steps of `upcast` are numbered by the version that each begins at: step 1 leads from version 1 to "
+    "2, and the last one to the declared `version`. There is none from that version on, and none where no "
+    "`version` is declared.",
+)
+UPCAST_FIELD = define(
+    "TSK320",
+    "an upcast to a field that the event does not have",
+    "What the last step of an upcast adds, sets, or gives a new name is a field of the declared event: "
+    "anything else would be dropped.",
+)
+UPCAST_TWICE = define(
+    "TSK321",
+    "an upcast that contradicts itself",
+    "Within one step a field is renamed or removed, not both, and no two fields get one name. A field whose "
+    "name another one gets is gone already, and is not removed.",
+)
+UPCAST_PERSONAL = define(
+    "TSK322",
+    "personal data that an upcast lays open",
+    "A field that becomes one marked `pii` holds personal data in every version, and so does what a step "
+    "computes from it: it goes only into fields that are marked, too.",
+)
+OLDER_NAME = define(
+    "TSK323",
+    "an older name that is taken",
+    "`was` is the name that the event had once: no event has it now, and no two events had it.",
+)
 UNUSED = define(
     "TSK350",
     "an event that nothing uses",

@@ -7,6 +7,8 @@ import json
 
 import orjson
 
+from tusk_runtime.model.application import EventType
+
 
 def definition_hash(*parts: object) -> str:
     """A hash over what a definition says: comments, spacing and the order of keys change nothing."""
@@ -17,3 +19,8 @@ def definition_hash(*parts: object) -> str:
         # whoever refuses it comes later.
         text = json.dumps(parts, sort_keys=True, default=str).encode()
     return hashlib.blake2b(text, digest_size=16).hexdigest()
+
+
+def event_definition(event: EventType) -> tuple[object, ...]:
+    """What of an event decides what is computed from it, also of its older versions where it has some."""
+    return event.name, event.category, repr(event.fields), *filter(None, [event.reading])

@@ -8,19 +8,20 @@ import orjson
 
 from tusk_runtime.clock import to_datetime
 from tusk_runtime.events import StoredEvent, id_text
+from tusk_runtime.model.application import EventType
 
 
-def event_value(event: StoredEvent, category: str | None) -> dict[str, Any]:
-    """The value of `event`: the envelope."""
+def event_value(event: StoredEvent, declared: EventType) -> dict[str, Any]:
+    """The value of `event`: the envelope, whatever the name and the version that it was stored under."""
     return {
         "event_id": id_text(event.event_id),
-        "event_type": event.type,
+        "event_type": declared.name,
         "aggregate_id": event.aggregate_id,
         "aggregate_type": event.aggregate_type,
         "version": event.version,
         "timestamp": to_datetime(event.timestamp),
         "position": event.position,
-        "category": category,
+        "category": declared.category,
     }
 
 

@@ -14,6 +14,7 @@ from tusk_runtime.language.diagnostics import CODES, Code
 from tusk_runtime.language.rejected import REJECTED
 from tusk_runtime.model import codes as model_codes  # noqa: F401 - defines its codes
 from tusk_runtime.model import settings
+from tusk_runtime.model import stored_versions as _stored_versions  # noqa: F401 - defines its code
 from tusk_runtime.model.declarations import aggregates, commands, events, projections, queries, tests
 from tusk_runtime.model.reader import Key
 from tusk_runtime.model.sections import SECTIONS

@@ -86,6 +86,8 @@ SHAPES: Mapping[str, Shape] = {
     "map of fields": alone(MAP),
     "map of columns": alone(MAP),
     "rule, or list of rules": many,
+    "version → step": named,
+    "old name → new name": alone(named(TEXT)),
     "event → fields": alone(named({"type": ["object", "null"]})),
     "event → operations": lambda inner: named(many(inner)),
     "events": lambda inner: many(either(TEXT, inner)),

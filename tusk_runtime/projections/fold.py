@@ -12,8 +12,9 @@ from tusk_runtime.clock import to_datetime
 from tusk_runtime.errors import TuskError
 from tusk_runtime.events import StoredEvent
 from tusk_runtime.expressions import Expression, explain
-from tusk_runtime.model.application import Application, Operation, Projection
+from tusk_runtime.model.application import Application, EventType, Operation, Projection
 from tusk_runtime.model.envelope import event_value, meta_value
+from tusk_runtime.model.upcasting import Chain, chain_of
 from tusk_runtime.projections.conditions import Predicate
 from tusk_runtime.store.protocol import Column, Row, TableSpec
 from tusk_runtime.types import Type, decoder, from_column, shown, to_column
@@ -139,6 +140,18 @@ class CompiledOperation:
         return True, {**before, **self._values(*arguments, call.identity)}
 
 
+class Handler(NamedTuple):
+    """What happens on a type of stored events: how an older version becomes the declared one, how the data is
+    decoded, the operations on it, and those that take it as JSON.
+    """
+
+    event: EventType
+    upcast: Chain | None
+    decode: Callable[[Any], Any] | None
+    typed: Sequence[CompiledOperation]
+    as_json: Sequence[CompiledOperation]
+
+
 class Folder:
     """A projection compiled: which events it reads, which parts of them, and how they change rows."""
 
@@ -146,9 +159,13 @@ class Folder:
         self.projection = projection
         self.codec = RowCodec(projection)
         self.table = table_of(projection)
-        self.types = list(projection.on)
-        self._categories = [application.events[name].category for name in self.types]
-        self._handlers = [self._handler(name, application) for name in self.types]
+        self.types: list[str] = []
+        self._handlers: list[Handler] = []
+        for name in projection.on:
+            handler = self._handler(application.events[name])
+            for stored, version in application.stored.of(name).items():
+                self.types.append(stored)
+                self._handlers.append(handler._replace(upcast=chain_of(handler.event, version)))
         roots = {
             path[0]
             for operations in projection.on.values()
@@ -156,6 +173,7 @@ class Folder:
             for expression in _expressions(operation)
             for path in expression.reads
         }
+        roots.update(*(handler.upcast.roots for handler in self._handlers if handler.upcast is not None))
         self._needs_event, self._needs_now, self._needs_meta = (
             name in roots for name in ("event", "now", "meta")
         )
@@ -168,33 +186,33 @@ class Folder:
         # A scanned tuple begins with the position and the index of the type.
         self._at = {name: index for index, name in enumerate(self.fields, 2)}
 
-    def _handler(
-        self, name: str, application: Application
-    ) -> tuple[Callable[[Any], Any] | None, list[CompiledOperation], list[CompiledOperation]]:
-        """How the data of an event is decoded, the operations on it, and those that take it as stored."""
-        event = application.events[name]
-        operations = self.projection.on[name]
+    def _handler(self, event: EventType) -> Handler:
+        operations = self.projection.on[event.name]
         compiled = [(o.raw, CompiledOperation(o, self.projection, self.codec)) for o in operations]
         decode = decoder(Type("record", record=event.fields)) if event.declared else None
-        return decode, [c for raw, c in compiled if not raw], [c for raw, c in compiled if raw]
+        typed, as_json = [c for raw, c in compiled if not raw], [c for raw, c in compiled if raw]
+        return Handler(event, None, decode, typed, as_json)
 
     def calls(self, page: Sequence[tuple[Any, ...]]) -> list[Call]:
         """All operations of a page of scanned events, in order. Raises ProjectionFailed."""
         found: list[Call] = []
         data_at, id_at = self._at["data"], self._at["event_id"]
         for event in page:
-            decode, typed, as_stored = self._handlers[event[1]]
+            _, upcast, decode, typed, as_json = self._handlers[event[1]]
             try:
                 data = orjson.loads(event[data_at])
                 context = self._context(event)
-                for operation in as_stored:
+                if upcast is not None:
+                    data = upcast(data, *context, event[id_at])
+                for operation in as_json:
                     operation.calls([data, None, *context], event[id_at], event[0], found)
                 if typed:
                     arguments = [data if decode is None else decode(data), None, *context]
                     for operation in typed:
                         operation.calls(arguments, event[id_at], event[0], found)
             except Exception as error:
-                raise ProjectionFailed(event[0], explain(error)) from error
+                failure = explain(error) if upcast is None else upcast.explain(error)
+                raise ProjectionFailed(event[0], failure) from error
         return found
 
     def _context(self, event: tuple[Any, ...]) -> tuple[Any, Any, Any]:
@@ -204,7 +222,7 @@ class Folder:
             return None, now, None
         stored = StoredEvent(event[0], *event[2:])
         return (
-            event_value(stored, self._categories[event[1]]) if self._needs_event else None,
+            event_value(stored, self._handlers[event[1]].event) if self._needs_event else None,
             now,
             meta_value(stored) if self._needs_meta else None,
         )

@@ -27,6 +27,7 @@ from tusk_runtime.running.service import (
     QueryAnswer,
     Status,
 )
+from tusk_runtime.running.stored_versions import check_stored_versions
 from tusk_runtime.store.protocol import Store, StreamId
 
 LIVE_PAGE = 200
@@ -47,6 +48,7 @@ class Runtime:
         self._reads = ReadSide(application, store)
         self._changing = asyncio.Lock()
         self._application = application
+        self._renamed = application.stored.renamed()
         self._started_at = 0
         self._running = False
         self.generation = 1
@@ -59,10 +61,14 @@ class Runtime:
         return self._application
 
     async def start(self) -> None:
-        """Open the store, start the projections, then take commands. Raises StartFailed."""
+        """Open the store, start the projections, then take commands.
+
+        Raises StartFailed, or InvalidConfiguration if the file does not say how to read what is stored.
+        """
         async with contextlib.AsyncExitStack() as undo:
             await self._store.open()
             undo.push_async_callback(self._store.close)
+            await check_stored_versions(self._application, self._store.events)
             await self._reads.open()
             undo.push_async_callback(self._reads.stop)
             if not self._store.shared:
@@ -115,7 +121,8 @@ class Runtime:
         recorded, types, repeated = await self._bus.execute(
             command, fields, aggregate_id=aggregate_id, command_id=command_id, caller=caller
         )
-        return CommandAnswer(recorded, types, repeated)
+        renamed = self._renamed
+        return CommandAnswer(recorded, [renamed.get(t, t) for t in types] if renamed else types, repeated)
 
     async def query(
         self,
@@ -194,15 +201,14 @@ class Runtime:
     ) -> Sequence[StoredEvent]:
         """A page of the log; see Service."""
         self._check_running()
+        application = self._application
         for name in types or ():
-            if name not in self._application.events:
-                raise UnknownName(
-                    f"there is no event `{name}`", help=did_you_mean(name, self._application.events)
-                )
+            if name not in application.events:
+                raise UnknownName(f"there is no event `{name}`", help=did_you_mean(name, application.events))
         return await self._store.events.read(
             after,
             limit,
-            types=types,
+            types=None if types is None else [t for name in types for t in application.stored.of(name)],
             aggregate_id=aggregate_id,
             correlation_id=correlation_id,
             backwards=backwards,
@@ -277,20 +283,25 @@ class Runtime:
         """Make another application live: all of it, or nothing.
 
         What changed in the read side is built beside and caught up first, while the old one serves. Then
-        commands and queries change over between two groups of commands. Raises Unavailable, with the old
-        application untouched, if the new one cannot be built; a cancelled call leaves the old one too.
+        commands and queries change over between two groups of commands. With the old application untouched,
+        it raises Unavailable if the new one cannot be built, or InvalidConfiguration if that does not say how
+        to read what is stored; a cancelled call leaves the old one too.
         """
         restart = needs_restart(self._application.settings, application.settings)
         if restart:
             raise Unavailable(f"{', '.join(restart)} cannot change while the application runs: restart it")
         async with self._changing:
             self._check_running()
+            await check_stored_versions(application, self._store.events)
             candidate = ReadSide(application, self._store, self._reads)
             try:
                 self.reloading = ", ".join(runner.name for runner in candidate.fresh)
                 await candidate.open()
                 await candidate.caught_up()
-                await self._bus.swap(application)
+                # Again when nothing is being written: the old application may have been, meanwhile.
+                await self._bus.swap(
+                    application, lambda: check_stored_versions(application, self._store.events)
+                )
             except BaseException:
                 await candidate.abandon()
                 raise
@@ -298,6 +309,7 @@ class Runtime:
                 self.reloading = ""
             before, self._reads = self._reads, candidate
             self._application = application
+            self._renamed = application.stored.renamed()
             self.generation += 1
             await before.retire(candidate)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from watchfiles import awatch
 
-from tusk_runtime.errors import TuskError
+from tusk_runtime.errors import InvalidConfiguration, TuskError
 from tusk_runtime.language.report import render
 from tusk_runtime.model.application import Application
 from tusk_runtime.running.load import Loaded, digests_of, load
@@ -118,6 +118,8 @@ class Watcher:
                 self._reject(render(loaded.diagnostics))
                 return
             await self._runtime.apply(self._adjust(loaded.application))
+        except InvalidConfiguration as error:
+            self._reject(render(error.diagnostics))
         except TuskError as error:
             self._reject(str(error))
         except Exception as error:

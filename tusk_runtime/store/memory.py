@@ -263,6 +263,11 @@ class MemoryEvents:
         """The position of the newest event, 0 for an empty store."""
         return self._head.position
 
+    async def types(self) -> Collection[str]:
+        """Names among which are the types of all stored events."""
+        self._check_open()
+        return {event.type for event in self._log}
+
     async def count(self, after: int, types: Collection[str] | None = None) -> int:
         """How many events stand behind a position."""
         self._check_open()

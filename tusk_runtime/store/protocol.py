@@ -194,6 +194,13 @@ class EventStore(Protocol):
         """The position of the newest event, 0 for an empty store."""
         ...
 
+    async def types(self) -> Collection[str]:
+        """Names among which are the types of all stored events.
+
+        It is cheap: nothing of the log is read. So others may be among them, such as those of aggregates.
+        """
+        ...
+
     async def count(self, after: int, types: Collection[str] | None = None) -> int:
         """How many events stand behind a position."""
         ...

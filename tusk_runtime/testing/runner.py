@@ -132,7 +132,7 @@ class _Stage:
             len(past),
             self._clock.now(),
             b"{}",
-            [NewEvent(step.name, self._codecs[step.name].encode(data))],
+            [NewEvent(event.stored_type, self._codecs[step.name].encode(data))],
         )
         await self._store.events.append([decision])
 
@@ -192,10 +192,11 @@ class _Stage:
             self._wrong.append(Difference("rejected", text, self._refusal[1], node.span))
 
     def _event_differences(self, expected: Expected, stored: StoredEvent, path: str) -> list[Difference]:
-        if expected.name != stored.type:
+        name, _ = self._application.stored.shown(stored.type)
+        if expected.name != name:
             return [Difference(path, expected.name, self._shown(stored), expected.span)]
-        event = self._application.events[stored.type]
-        actual = dict(self._codecs[stored.type].decode(stored.data))
+        event = self._application.events[name]
+        actual = dict(self._codecs[name].decode(stored.data))
         fields = Record(event.name, event.fields.fields)
         found = []
         node = expected.node
@@ -212,7 +213,7 @@ class _Stage:
         return found
 
     def _shown(self, stored: StoredEvent) -> str:
-        return f"{stored.type} {stored.data.decode()}"
+        return f"{self._application.stored.shown(stored.type)[0]} {stored.data.decode()}"
 
     async def _check_state(self, expected: Expected) -> None:
         aggregate = self._application.aggregates[expected.name]

@@ -71,9 +71,10 @@ def microseconds_of(text: str) -> int:
 
 
 def event_json(event: StoredEvent, masks: Masks) -> bytes:
-    """A stored event as one JSON object. Its data is embedded as it is stored, not decoded and encoded, where
-    nothing in it is masked.
+    """A stored event as one JSON object, under its declared name. Its data is embedded as it is stored, in
+    that version and not decoded and encoded, where nothing in it is masked.
     """
+    name, version = masks.type_of(event)
     metadata = orjson.loads(event.metadata) if event.metadata else {}
     metadata["command_id"] = id_text(event.command_id)
     metadata["correlation_id"] = id_text(event.correlation_id)
@@ -81,7 +82,8 @@ def event_json(event: StoredEvent, masks: Masks) -> bytes:
         {
             "position": event.position,
             "event_id": id_text(event.event_id),
-            "event_type": event.type,
+            "event_type": name,
+            "event_version": version,
             "aggregate_type": event.aggregate_type,
             "aggregate_id": event.aggregate_id,
             "version": event.version,

@@ -262,6 +262,7 @@ _EVENT: Schema = _object(
     position=_POSITION,
     event_id=_ID,
     event_type=_TEXT,
+    event_version=_POSITION,
     aggregate_type=_TEXT,
     aggregate_id=_TEXT,
     version=_POSITION,

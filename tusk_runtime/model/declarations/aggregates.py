@@ -12,7 +12,7 @@ from tusk_runtime.model.application import Aggregate, Command, EventType, Fold, 
 from tusk_runtime.model.codes import BAD_MACHINE, BAD_VALUE, STATE_NOT_SET, UNDECLARED_FIELD
 from tusk_runtime.model.context import Building, suggest
 from tusk_runtime.model.declarations.events import RESERVED
-from tusk_runtime.model.definitions import definition_hash
+from tusk_runtime.model.definitions import definition_hash, event_definition
 from tusk_runtime.model.named_types import BROKEN, NO_KEYS, is_open, read_fields
 from tusk_runtime.model.reader import DESCRIPTION, Key, Reader, items_of, wrong_type
 from tusk_runtime.model.scopes import event_data, fold_scope, nullable, partial, record_type
@@ -161,11 +161,8 @@ def _machine(b: Building, reader: Reader, state: Record) -> str | None:
 def _definition(b: Building, reader: Reader, state: Record) -> str:
     """The hash of all that decides what the state is."""
     said = {key: node.plain() for key in ("on", "machine") if (node := reader.node_of(key)) is not None}
-    events = [
-        (name, event.category, repr(event.fields))
-        for name, event in sorted(b.events.items())
-        if name in (said.get("on") or ())
-    ]
+    applied = said.get("on") or ()
+    events = [event_definition(event) for name, event in sorted(b.events.items()) if name in applied]
     return definition_hash(said, repr(state), events)
 
 

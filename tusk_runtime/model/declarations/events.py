@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from tusk_runtime.language.document import MapNode, ScalarNode
+from tusk_runtime.language.document import Entry, MapNode, ScalarNode
 from tusk_runtime.language.source import Span
 from tusk_runtime.model.application import EventType
-from tusk_runtime.model.codes import CATEGORY_UNDECLARED, SAME_NAME
+from tusk_runtime.model.codes import CATEGORY_UNDECLARED, OLDER_NAME, SAME_NAME
 from tusk_runtime.model.context import Building
 from tusk_runtime.model.named_types import read_fields
+from tusk_runtime.model.names import check_name
 from tusk_runtime.model.reader import DESCRIPTION, Key, Reader, items_of, wrong_type
 from tusk_runtime.types import Record, erasable, lasting
 from tusk_runtime.types import codes as type_codes
+
+STEP_KEYS = (
+    DESCRIPTION,
+    Key("set", "map of fields", "Fields that are computed from `data`, the fields as they were, as json."),
+    Key("rename", "old name → new name", "Fields that have another name."),
+    Key("remove", "names", "Fields that are no more."),
+    Key("add", "map of fields", "Fields that are new, with what older events have there."),
+)
+"""The keys of one step of an upcast."""
 
 KEYS = (
     DESCRIPTION,
@@ -19,20 +29,33 @@ KEYS = (
     Key("kind", "`domain` or `integration`", "An integration event is a contract with others.", later=True),
     Key("publish", "`true` or `false`", "`false` keeps the event inside.", later=True),
     Key("subject", "expression", "Whose personal data the event holds.", later=True),
-    Key("version", "number", "The version of the event's fields.", later=True),
-    Key("upcast", "map", "How older versions become this one.", later=True),
-    Key("was", "name", "An older name of the event.", later=True),
+    Key(
+        "version",
+        "number",
+        "The version of the fields, from 1; a change that older events do not fit raises it.",
+    ),
+    Key(
+        "upcast",
+        "version → step",
+        "What leads from a version to the next: `1: { … }` from version 1 to 2. `{}` changes nothing.",
+        keys=STEP_KEYS,
+    ),
+    Key("was", "name", "An older name of the event, under which some are stored."),
 )
 HINT = "the fields of an event stand in `fields: { … }`"
+MOST_VERSIONS = 1000
 RESERVED = frozenset({"aggregate_id"})
 """What stands beside the fields, and so is no field."""
 
 
-def read(b: Building) -> None:
-    """Read all events into `b.events`."""
+def read(b: Building) -> dict[str, Reader]:
+    """Read all events into `b.events`, their `upcast` left to `upcasts`. Gives the readers by name."""
+    readers: dict[str, Reader] = {}
     categories = _categories(b)
+    older: dict[str, Span] = {}
     for entry, node in b.declarations("events"):
         reader = Reader(node, KEYS, f"the event `{entry.key}`", b.problems, entry.key_span, HINT)
+        readers[entry.key] = reader
         record = read_fields(reader, "fields", entry.key, b.types, reserved=RESERVED)
         _check_erasable(b, reader, record)
         category, span = categories.pop(entry.key, ("", entry.key_span))
@@ -40,9 +63,24 @@ def read(b: Building) -> None:
         if own and category and own != category:
             _two_categories(b, entry.key, (own, reader.value_span("category")), (category, span))
         b.events[entry.key] = EventType(
-            entry.key, record, own or category or None, reader.text("description"), entry.key_span
+            entry.key,
+            record,
+            own or category or None,
+            reader.text("description"),
+            entry.key_span,
+            version=_version(b, reader, entry.key),
+            was=_older_name(b, reader, older),
         )
     declared = list(b.events)
+    for name, span in older.items():
+        if name in b.events:
+            b.problems.error(
+                OLDER_NAME,
+                span,
+                f"`was: {name}` is the name of an event that is declared",
+                help="name what this event was called once; an event that is still written keeps its name",
+                related=[(b.events[name].span, "the event")],
+            )
     for name, (category, span) in categories.items():
         if ("events", name) in b.broken:
             continue
@@ -54,6 +92,35 @@ def read(b: Building) -> None:
             help=f"did you mean `{guess}`?" if guess else f"declare it: `[events.{name}]`",
         )
         b.events[name] = EventType(name, Record(name, {}), category, "", span, declared=False)
+    return readers
+
+
+def _version(b: Building, reader: Reader, event: str) -> int:
+    before = len(b.problems)
+    version = reader.integer("version", 1, 1, MOST_VERSIONS)
+    if len(b.problems) > before:
+        b.broken.add(("versions", event))
+    return version
+
+
+def _older_name(b: Building, reader: Reader, older: dict[str, Span]) -> str | None:
+    """The name in `was`; `older` gathers those of all events and where they stand."""
+    name, span = reader.text("was"), reader.value_span("was")
+    if not name:
+        return None
+    if not check_name(b.problems, Entry(name, span, MapNode({}, span)), "an event"):
+        return None
+    if name in older:
+        b.problems.error(
+            OLDER_NAME,
+            span,
+            f"`{name}` is the older name of two events",
+            help="what is stored under a name is of one event: remove it from the other",
+            related=[(older[name], "named first here")],
+        )
+        return None
+    older[name] = span
+    return name
 
 
 def _check_erasable(b: Building, reader: Reader, record: Record) -> None:

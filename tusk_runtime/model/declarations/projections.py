@@ -9,7 +9,7 @@ from tusk_runtime.model.application import EventType, Operation, Projection
 from tusk_runtime.model.codes import NO_KEY, UNDECLARED_COLUMN
 from tusk_runtime.model.context import Building, suggest
 from tusk_runtime.model.declarations.operations import OPERATION_KEYS, Rows, read_operations
-from tusk_runtime.model.definitions import definition_hash
+from tusk_runtime.model.definitions import definition_hash, event_definition
 from tusk_runtime.model.named_types import BROKEN, NO_KEYS, is_open, read_fields
 from tusk_runtime.model.reader import DESCRIPTION, Key, Reader, items_of, wrong_type
 from tusk_runtime.model.scopes import event_data
@@ -46,7 +46,7 @@ def read(b: Building) -> None:
         on = _on(b, Rows(b, reader.what, columns, key, {}), reader)
         plain = node.plain()
         plain.pop("description", None)
-        events = [(name, b.events[name].category, repr(b.events[name].fields)) for name in sorted(on)]
+        events = [event_definition(b.events[name]) for name in sorted(on)]
         ids = sorted((a.name, repr(a.id)) for a in b.aggregates.values() if not on.keys().isdisjoint(a.on))
         b.projections[entry.key] = Projection(
             entry.key,
@@ -120,7 +120,7 @@ def _on(b: Building, rows: Rows, reader: Reader) -> dict[str, tuple[Operation, .
             # The data of an event of any type may be that of one which holds personal data.
             holds = any(holds_pii(Type("record", record=event.fields)) for event in b.events.values())
             data = personal(JSON) if holds else JSON
-            operations = read_operations(rows, entry, data, _id_of(b, "*"), raw=True)
+            operations = read_operations(rows, entry, data, id_of(b, "*"), raw=True)
             names = list(b.events)
         else:
             found_event: EventType | None = b.find("events", entry.key, entry.key_span)
@@ -129,7 +129,7 @@ def _on(b: Building, rows: Rows, reader: Reader) -> dict[str, tuple[Operation, .
             name, declared = found_event.name, found_event.declared
             meant = Entry(name, entry.key_span, entry.node)
             data = event_data(found_event.fields, declared)
-            operations = read_operations(rows, meant, data, _id_of(b, name), raw=not declared)
+            operations = read_operations(rows, meant, data, id_of(b, name), raw=not declared)
             names = [name]
         for name in names:
             found[name] = (*found.get(name, ()), *operations)
@@ -144,7 +144,7 @@ def _owners(b: Building, event: str) -> list[str]:
     return b.appliers(event)
 
 
-def _id_of(b: Building, event: str) -> Type:
+def id_of(b: Building, event: str) -> Type:
     """The type of `event.aggregate_id`: that of the aggregates that apply the event, else a string."""
     ids = [b.aggregates[name].id for name in _owners(b, event)]
     if not ids:

@@ -140,6 +140,21 @@ MISTAKES: Mapping[str, Example] = {
         '[queries.rich]\nfrom: "accounts"\nwhere: { balance: { above: 100 } }',
         '[queries.rich]\nfrom: "accounts"\nwhere: { balance: { gt: 100 } }',
     ),
+    "TSK319": Example(
+        '[events.Renamed]\nfields: { name: "string" }\nupcast: { 1: { rename: { owner: "name" } } }',
+        '[events.Renamed]\nfields: { name: "string" }\nversion: 2\nupcast: { 1: { rename: { owner: "name" } } }',
+    ),
+    "TSK320": Example(
+        '[events.Renamed]\nfields: { name: "string" }\nversion: 2\nupcast: { 1: { rename: { owner: "nam" } } }',
+        '[events.Renamed]\nfields: { name: "string" }\nversion: 2\nupcast: { 1: { rename: { owner: "name" } } }',
+    ),
+    "TSK321": Example(
+        '[events.Renamed]\nfields: { name: "string" }\nversion: 2\n'
+        'upcast: { 1: { rename: { owner: "name" }, remove: "owner" } }',
+        '[events.Renamed]\nfields: { name: "string" }\nversion: 2\n'
+        'upcast: { 1: { rename: { owner: "name" }, remove: "title" } }',
+    ),
+    "TSK323": Example('[events.Renamed]\nwas: "Opened"', '[events.Renamed]\nwas: "OwnerChanged"'),
     # ---- expressions
     "TSK400": Example(
         '[commands.Rename]\naggregate: "Account"\nallow: "{{ meta.user_id ! null }}"',

@@ -19,6 +19,17 @@ account_events: ["Opened", "Deposited"]
 description: "The account has another name."
 fields: { name: "string(max=80)", renamed_by: "uuid?" }
 category: "account_events"
+was: "OwnerChanged"
+version: 2
+upcast: { 1: { rename: { owner: "name" } } }
+""",
+    "events.*.upcast.*": """\
+[events.Transferred]
+fields: { to: "uuid", amount: "decimal(places=2)", currency: "enum(EUR, USD)" }
+version: 3
+upcast:
+  1: { rename: { target: "to" }, add: { currency: "EUR" } }
+  2: { set: { amount: "{{ decimal(data.cents) / 100 }}" }, remove: "cents" }
 """,
     "aggregates.*": """\
 [events]

@@ -173,6 +173,10 @@ class PostgresEvents:
         self._link.head.reach(head)
         return head
 
+    async def types(self) -> Collection[str]:
+        """Names among which are the types of all stored events."""
+        return await self._link.read(self._link.parts.reader.names)
+
     async def count(self, after: int, types: Collection[str] | None = None) -> int:
         """How many events stand behind a position."""
         if types is None:

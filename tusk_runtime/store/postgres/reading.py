@@ -192,6 +192,10 @@ class Reader:
                 page.append(map(itemgetter(place[field]), rows))
         return list(zip(*page, strict=True))
 
+    async def names(self, connection: asyncpg.Connection) -> list[str]:
+        """The names of all types of events and of aggregates."""
+        return [name for _, name in await connection.fetch(self._all_names)]
+
     async def count(self, connection: asyncpg.Connection, after: int, types: Collection[str] | None) -> int:
         """How many events, or events of some types, stand behind a position."""
         sql = f"SELECT count(*) FROM {self._sql.events} e WHERE e.position > $1"

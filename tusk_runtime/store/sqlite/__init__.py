@@ -265,6 +265,10 @@ class SqliteEvents:
         """The position of the newest event, 0 for an empty store."""
         return self._head.position
 
+    async def types(self) -> Collection[str]:
+        """Names among which are the types of all stored events."""
+        return await self._log.run(self._reader.names)
+
     async def count(self, after: int, types: Collection[str] | None = None) -> int:
         """How many events stand behind a position."""
         if types is None:

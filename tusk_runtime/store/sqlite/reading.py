@@ -11,7 +11,7 @@ from typing import Any
 import apsw
 
 from tusk_runtime.events import StoredEvent
-from tusk_runtime.store.driver import execute_rows, fetch_one, rows_of_parameters
+from tusk_runtime.store.driver import execute_rows, fetch_all, fetch_one, rows_of_parameters
 from tusk_runtime.store.protocol import Recorded, StreamId
 from tusk_runtime.store.signs import unsigned
 from tusk_runtime.store.sqlite.pages import NEED_STREAMS, Pages
@@ -168,6 +168,10 @@ class Reader:
             return list(self._pages.read(connection, source, parameters, ("position", "type", *fields)))
         wanted = ("position", "type_index", *fields)
         return list(self._pages.read(connection, source, parameters, wanted, types))
+
+    def names(self, connection: apsw.Connection) -> list[str]:
+        """The names of all types of events and of aggregates."""
+        return [name for (name,) in fetch_all(connection, "SELECT name FROM tusk_names")]
 
     def count(self, connection: apsw.Connection, after: int, types: Collection[str]) -> int:
         """How many events of some types stand behind a position."""

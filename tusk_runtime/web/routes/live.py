@@ -108,9 +108,9 @@ class Selection:
         self._types = types
         self._aggregate_id = aggregate_id
 
-    def holds(self, event: StoredEvent) -> bool:
+    def holds(self, event: StoredEvent, masks: Masks) -> bool:
         """Whether the reader gets this one."""
-        return (not self._types or event.type in self._types) and (
+        return (not self._types or masks.type_of(event)[0] in self._types) and (
             self._aggregate_id is None or event.aggregate_id == self._aggregate_id
         )
 
@@ -123,9 +123,9 @@ def frames(events: Sequence[StoredEvent], selection: Selection, masks: Masks) ->
     out = [
         b"id: %d\ndata: %b\n\n" % (event.position, event_json(event, masks).translate(_BREAKS))
         for event in events
-        if selection.holds(event)
+        if selection.holds(event, masks)
     ]
-    if not out or not selection.holds(events[-1]):
+    if not out or not selection.holds(events[-1], masks):
         # An id without data is no event for the reader, but it moves the place to go on from.
         out.append(b"id: %d\n\n" % events[-1].position)
     return b"".join(out)
