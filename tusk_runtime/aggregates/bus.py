@@ -7,13 +7,16 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from itertools import count
 from typing import Any
 
-from tusk_runtime.aggregates.decide import Context, meta_of
+import orjson
+
+from tusk_runtime.aggregates.deciding import decide_all
 from tusk_runtime.aggregates.fold import State
 from tusk_runtime.aggregates.handlers import Handlers
+from tusk_runtime.aggregates.journal import RUNTIME, Journals, refused
 from tusk_runtime.aggregates.snapshots import Snapshots
 from tusk_runtime.aggregates.states import States
-from tusk_runtime.aggregates.uniqueness import Census, Holders
-from tusk_runtime.aggregates.waiting import Answer, Waiting, refusal_text
+from tusk_runtime.aggregates.uniqueness import Census
+from tusk_runtime.aggregates.waiting import Answer, Waiting
 from tusk_runtime.clock import Clock, to_datetime
 from tusk_runtime.errors import (
     Conflict,
@@ -29,7 +32,7 @@ from tusk_runtime.errors import (
 )
 from tusk_runtime.events import OUTSIDE, Caller, Cause, FreshId, StoredEvent, new_id
 from tusk_runtime.model.application import Application
-from tusk_runtime.store.protocol import Decision, EventStore, Recorded, Reservation, StreamId
+from tusk_runtime.store.protocol import EventStore, NewEvent, Recorded, Reservation, StreamId
 
 MAX_BATCH = 512
 """Commands in one transaction: large enough to share a sync, small enough that none waits long."""
@@ -57,6 +60,7 @@ class CommandBus:
         self.snapshots.follow(self._handlers.folders)
         self._states = States(store, self.snapshots)
         self._waiting: list[Waiting] = []
+        self._journals = Journals()
         self._arrived = asyncio.Event()
         self._between = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
@@ -155,11 +159,29 @@ class CommandBus:
             command_id = new_id()
         answer: asyncio.Future[Answer] = task.get_loop().create_future()
         waiting = Waiting(name, fields, aggregate_id, command_id, caller, cause, answer)
-        self._read(waiting)
+        try:
+            self._read(waiting)
+        except Refused as refusal:
+            if self._handlers.audited:
+                await self._note(refused(name, None, refusal, caller), caller, cause, command_id)
+            raise
         self._waiting.append(waiting)
         if len(self._waiting) == 1:
             self._arrived.set()
         return await waiting.answer
+
+    async def tell(self, event: str, **data: Any) -> None:
+        """Write one of the runtime's own events, if the live application wants them. Raises Unavailable."""
+        if self._handlers.application.gives(event):
+            await self._note(NewEvent(event, orjson.dumps(data)), RUNTIME, OUTSIDE, None)
+
+    async def _note(self, event: NewEvent, caller: Caller, cause: Cause, command_id: bytes | None) -> None:
+        if self._stopping or self._task is None:
+            raise Unavailable("the runtime is stopping")
+        metadata = self._handlers.metadata(caller, cause)
+        written = self._journals.note(event, metadata, cause.correlation_id or command_id)
+        self._arrived.set()
+        await written
 
     def _read(self, waiting: Waiting) -> None:
         """Read a command as the live application understands it. Raises a Refused."""
@@ -169,23 +191,26 @@ class CommandBus:
         now = meta = None
         if handler.command.id is not None:
             now = to_datetime(self._clock.now())
-            meta = self._meta(waiting) if handler.needs_meta else None
+            meta = (
+                handlers.meta(waiting.caller, waiting.cause, waiting.command_id)
+                if handler.needs_meta
+                else None
+            )
         target = handler.target(fields, waiting.raw_id, waiting.command_id, now, meta)
         waiting.stream = StreamId(handler.command.aggregate, target)
         waiting.fingerprint = handler.fingerprint(waiting.raw, waiting.raw_id)
 
-    def _meta(self, waiting: Waiting) -> dict[str, Any]:
-        settings = self._handlers.application.settings
-        return meta_of(waiting.caller, waiting.cause, waiting.command_id, settings.source, settings.version)
-
     async def _run(self) -> None:
-        while self._waiting or not self._stopping:
-            if not self._waiting:
+        while self._waiting or self._journals.waiting or not self._stopping:
+            if not self._waiting and not self._journals.waiting:
                 self._arrived.clear()
                 await self._arrived.wait()
             async with self._between:
                 batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
-                await self._process([waiting for waiting in batch if not waiting.answer.done()])
+                if batch:
+                    await self._process([waiting for waiting in batch if not waiting.answer.done()])
+                if self._journals.waiting:
+                    await self._write_notes()
             # Those who were answered come back with their next command. To cut what comes back at once into
             # halves, so that one is decided while the other is written, was tried, and gains nothing.
             await asyncio.sleep(0)
@@ -202,6 +227,22 @@ class CommandBus:
             self.error = f"{type(error).__name__}: {error}"
             _fail(batch, Unavailable("the command could not be handled; see the log"))
             asyncio.get_running_loop().call_exception_handler({"message": "command bus", "exception": error})
+
+    async def _write_notes(self) -> None:
+        """Write the runtime's own events that belong to no command which is in the ledger."""
+        timestamp = max(self._clock.now(), self._last_timestamp)
+        notes, decisions = self._journals.take(MAX_BATCH, timestamp)
+        try:
+            await self._store.append(decisions)
+        except Exception as error:
+            self._journals.renew()
+            for note in notes:
+                note.fail(Unavailable(f"the runtime's own events could not be written: {error}"))
+            return
+        self._journals.written()
+        self._last_timestamp = timestamp
+        for note in notes:
+            note.succeed()
 
     async def _answer(self, batch: Sequence[Waiting]) -> None:
         open_ = await self._answer_repeated(batch)
@@ -305,7 +346,9 @@ class CommandBus:
         holders: dict[Reservation, StreamId] = {}
         for tries in count(1):
             after = dict(states)
-            decisions = self._decide(batch, after, timestamp, holders)
+            decisions = decide_all(batch, self._handlers, after, timestamp, holders)
+            if self._handlers.audited:
+                decisions += self._journals.of(batch, self._handlers, after, timestamp)
             try:
                 recorded = await self._store.append(decisions)
                 break
@@ -319,66 +362,18 @@ class CommandBus:
                 raise
             except TuskError:
                 self._states.clear()
+                self._journals.renew()
                 raise
+        self._journals.written()
         self._last_timestamp = timestamp
         self._states.keep(after)
         self.snapshots.note(states, after)
         refused = 0
-        for waiting, row in zip(batch, recorded, strict=True):
+        for waiting, row in zip(batch, recorded[: len(batch)], strict=True):
             refused += waiting.refusal is not None
             waiting.resolve(row)
         self.refused += refused
         self.accepted += len(batch) - refused
-
-    def _decide(
-        self,
-        batch: Sequence[Waiting],
-        states: dict[StreamId, State],
-        timestamp: int,
-        known: Mapping[Reservation, StreamId],
-    ) -> list[Decision]:
-        """Decide one command after the other; the states are those after all of them then."""
-        handlers = self._handlers
-        now = to_datetime(timestamp)
-        uniqueness = handlers.uniqueness
-        holders = Holders(known)
-        decisions = []
-        for waiting in batch:
-            handler, stream = waiting.handler, waiting.stream
-            command_id, cause = waiting.command_id, waiting.cause
-            state = states[stream]
-            meta = self._meta(waiting) if handler.needs_meta else None
-            context = Context(command_id, timestamp, now, meta, cause.correlation_id or command_id)
-            refusal = None
-            reserves: Sequence[Reservation] = ()
-            releases: Sequence[Reservation] = ()
-            try:
-                events, after = handler.decide(waiting.fields, state, stream.aggregate_id, context)
-                if uniqueness and events and stream.aggregate_type in uniqueness:
-                    unique = uniqueness[stream.aggregate_type]
-                    reserves, releases = holders.move(unique, stream, state, after)
-                waiting.events, states[stream] = events, after
-                waiting.refusal = None
-            except Refused as error:
-                waiting.events, waiting.refusal = (), error
-                refusal = refusal_text(error)
-            decisions.append(
-                Decision(
-                    command_id,
-                    waiting.fingerprint,
-                    stream.aggregate_type,
-                    stream.aggregate_id,
-                    state.version,
-                    timestamp,
-                    handlers.metadata(waiting.caller, cause),
-                    waiting.events,
-                    cause.correlation_id,
-                    refusal,
-                    reserves,
-                    releases,
-                )
-            )
-        return decisions
 
     def fold(self, aggregate_type: str, events: Sequence[StoredEvent]) -> State:
         """The state of an aggregate after these events, by the live application. Raises UnknownName."""

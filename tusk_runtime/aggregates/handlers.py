@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tusk_runtime.aggregates.decide import CommandHandler, stored_metadata
+from typing import Any
+
+from tusk_runtime.aggregates.decide import CommandHandler, meta_of, stored_metadata
 from tusk_runtime.aggregates.fold import Folder, codecs_of
 from tusk_runtime.aggregates.uniqueness import Uniqueness
 from tusk_runtime.errors import UnknownName
@@ -32,6 +34,7 @@ class Handlers:
             name: CommandHandler(command, application, self.folders[command.aggregate], codecs)
             for name, command in application.commands.items()
         }
+        self.audited = application.gives("CommandAccepted")
         self._source = application.settings.source
         self._version = application.settings.version
         self._metadata: dict[Caller, bytes] = {}
@@ -51,6 +54,10 @@ class Handlers:
                 f"there is no aggregate `{aggregate_type}`", help=did_you_mean(aggregate_type, self.folders)
             )
         return folder
+
+    def meta(self, caller: Caller, cause: Cause, command_id: bytes) -> dict[str, Any]:
+        """The value of `meta` in a command."""
+        return meta_of(caller, cause, command_id, self._source, self._version)
 
     def metadata(self, caller: Caller, cause: Cause) -> bytes:
         """What events keep of their command's context; the same for all commands of one caller."""

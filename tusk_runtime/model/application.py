@@ -41,6 +41,7 @@ class EventType(NamedTuple):
 
     `version` is that of the fields, `was` an older name. `upcast` holds by version the step from there to the
     next one, and `reading` is a hash of all that decides how older ones are read, empty if there is nothing.
+    `own` marks those that the runtime gives of its own accord.
     """
 
     name: str
@@ -53,6 +54,7 @@ class EventType(NamedTuple):
     was: str | None = None
     upcast: Mapping[int, Upcast] = MappingProxyType({})
     reading: str = ""
+    own: bool = False
 
     @property
     def stored_type(self) -> str:
@@ -364,6 +366,11 @@ class Application(NamedTuple):
     document: Document
     stored: StoredTypes
     warnings: Sequence[Diagnostic] = ()
+
+    def gives(self, event: str) -> bool:
+        """Whether the runtime gives this event of its own accord."""
+        found = self.events.get(event)
+        return found is not None and found.own
 
     @property
     def name(self) -> str:

@@ -13,7 +13,16 @@ from tusk_runtime.model import checks, reactions, settings
 from tusk_runtime.model.application import Application, Settings, StoredTypes, TestCase
 from tusk_runtime.model.codes import NOTHING_DECLARED
 from tusk_runtime.model.context import Building, FirstProblems, TooManyErrors
-from tusk_runtime.model.declarations import aggregates, commands, events, projections, queries, tests, upcasts
+from tusk_runtime.model.declarations import (
+    aggregates,
+    commands,
+    events,
+    own_events,
+    projections,
+    queries,
+    tests,
+    upcasts,
+)
 from tusk_runtime.model.follow_ups import without_follow_ups
 from tusk_runtime.model.named_types import NamedTypes
 from tusk_runtime.model.sections import find_sections
@@ -95,6 +104,7 @@ def _read_all(document: Document, file: str, problems: Problems, found: Problems
         _ = types[name]  # what is wrong with a type is told even if nothing uses it
     reactions.announce(b, root)
     readers = events.read(b)
+    own_events.read(b)
     heads = aggregates.read(b)
     commands.read(b)
     # Which events can be an aggregate's first decides what their handlers can see of the state.

@@ -12,6 +12,7 @@ from tusk_runtime.model.application import Aggregate, Command
 from tusk_runtime.model.codes import ENDLESS_LOOP, NO_TARGET, SAME_NAME, STATE_NOT_SET, UNHANDLED_EVENT
 from tusk_runtime.model.context import Building
 from tusk_runtime.model.cycles import endless_loops
+from tusk_runtime.model.declarations import own_events
 from tusk_runtime.model.survey import Survey
 
 SHOWN_HOPS = 8
@@ -21,6 +22,7 @@ SHOWN_HOPS = 8
 def check(b: Building) -> None:
     """Note every rule between declarations that does not hold."""
     _names(b)
+    own_events.check(b)
     for command in b.commands.values():
         aggregate = b.aggregates[command.aggregate]
         _emits_are_applied(b, command, aggregate)

@@ -14,6 +14,7 @@ from tusk_runtime.model import codes
 from tusk_runtime.model.application import Aggregate, Command, EventType, Projection, Query
 from tusk_runtime.model.named_types import NamedTypes
 from tusk_runtime.model.names import check_name
+from tusk_runtime.model.own_events import SWITCHES
 from tusk_runtime.model.reader import DESCRIPTION, wrong_type
 from tusk_runtime.model.sections import Section
 
@@ -131,6 +132,10 @@ class Building:
         one, code = KINDS[kind]
         candidates = [*known, *(broken for k, broken in self.broken if k == kind)]
         guess = self.guess(name, candidates)
+        if kind == "events" and name in SWITCHES:
+            advice = f"the runtime gives it where [event_types] says `{SWITCHES[name]}: true`"
+            self.problems.error(code, span, f"the runtime does not give `{name}` here", help=advice)
+            return None
         advice = f"declare it: `[{kind}.{name}]`"
         if guess is not None:
             advice = f"did you mean `{guess}`?"

@@ -16,10 +16,8 @@ from tusk_runtime.language.source import Span
 from tusk_runtime.model.codes import UNDECLARED_EVENT
 from tusk_runtime.model.context import Building
 from tusk_runtime.model.names import NAME
+from tusk_runtime.model.own_events import SWITCHES
 from tusk_runtime.model.reader import items_of
-
-RUNTIME_EVENTS = frozenset({"ConfigurationReloaded", "CommandAccepted", "CommandRefused"})
-"""The events that the runtime itself gives, and no file declares."""
 
 TABLES = ("views", "streams")
 """The sections, besides `[projections]`, whose names a query reads from."""
@@ -218,7 +216,7 @@ class _Reading:
         return [event] if event is not None else []
 
     def _event(self, name: str, span: Span) -> str | None:
-        if not NAME.match(name) or name in RUNTIME_EVENTS:
+        if not NAME.match(name) or name in SWITCHES:
             return None
         event = self.b.find("events", name, span)
         return event.name if event is not None else None

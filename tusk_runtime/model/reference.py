@@ -15,7 +15,15 @@ from tusk_runtime.language.rejected import REJECTED
 from tusk_runtime.model import codes as model_codes  # noqa: F401 - defines its codes
 from tusk_runtime.model import settings
 from tusk_runtime.model import stored_versions as _stored_versions  # noqa: F401 - defines its code
-from tusk_runtime.model.declarations import aggregates, commands, events, projections, queries, tests
+from tusk_runtime.model.declarations import (
+    aggregates,
+    commands,
+    events,
+    own_events,
+    projections,
+    queries,
+    tests,
+)
 from tusk_runtime.model.reader import Key
 from tusk_runtime.model.sections import SECTIONS
 from tusk_runtime.types import codes as type_codes  # noqa: F401 - defines its codes
@@ -37,6 +45,7 @@ DECLARED: Mapping[str, Sequence[Key]] = {
 SET: Mapping[str, Sequence[Key]] = {
     "runtime": settings.RUNTIME_KEYS,
     "http": settings.HTTP_KEYS,
+    "event_types": own_events.KEYS,
     "event_store": settings.EVENT_STORE_KEYS,
     "store_config": settings.STORE_CONFIG_KEYS,
 }

@@ -21,6 +21,7 @@ SECTIONS: dict[str, str] = {
     "tests": "Examples that `tusk test` runs.",
     "runtime": "The application's name and version.",
     "http": "Where the API and the page are served.",
+    "event_types": "Which events the runtime gives of its own accord.",
     "event_store": "Where events are kept.",
     "store_config": "The settings of the store.",
 }
@@ -28,7 +29,7 @@ SECTIONS: dict[str, str] = {
 
 LATER = frozenset({
     "views", "consumers", "streams", "metrics", "schedules", "sagas", "auth", "email", "features",
-    "event_architecture", "architecture_principles", "event_types", "event_structure", "aggregate_design",
+    "event_architecture", "architecture_principles", "event_structure", "aggregate_design",
     "event_store_operations", "command_side", "query_side", "kafka_integration", "kafka_config",
     "event_producer", "event_consumer", "read_model_projections", "materialized_views", "saga_implementation",
     "event_metrics", "metrics_config", "event_tracing", "tracing_config", "event_processing",

@@ -36,6 +36,7 @@ def _events(s: Survey) -> None:
         node = Node("event", event.name)
         if (
             not event.declared
+            or event.own
             or s.topology.before(node, "emits")
             or s.unread.mentions(event.name, "commands")
         ):

@@ -80,6 +80,7 @@ class Runtime:
             self._started_at = self._clock.now()
             self._running = True
             undo.pop_all()
+        await self._tell("RuntimeStarted", name=self._application.name, version=self._application.version)
 
     async def stop(self) -> None:
         """Answer what was taken, stop the projections, close the store: in this order."""
@@ -312,6 +313,25 @@ class Runtime:
             self._renamed = application.stored.renamed()
             self.generation += 1
             await before.retire(candidate)
+            self.rejected = ""
+            await self._tell(
+                "ConfigurationReloaded",
+                name=application.name,
+                version=application.version,
+                generation=self.generation,
+            )
+
+    async def reject(self, why: str) -> None:
+        """Remember that an edit was refused, and why; what is live goes on."""
+        self.rejected = why
+        await self._tell("ConfigurationRejected", reason=why)
+
+    async def _tell(self, event: str, **data: Any) -> None:
+        """Write what becomes of the runtime into the log; it goes on without that, if it has to."""
+        try:
+            await self._bus.tell(event, **data)
+        except Unavailable as error:
+            log.warning("`%s` is not in the log: %s", event, error)
 
     def _check_running(self) -> None:
         if not self._running:

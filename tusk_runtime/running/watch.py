@@ -115,20 +115,19 @@ class Watcher:
             # What could not be read is as it was when the change was noticed.
             self._seen = {file: found or self._seen.get(file, b"") for file, found in loaded.files.items()}
             if loaded.application is None:
-                self._reject(render(loaded.diagnostics))
+                await self._reject(render(loaded.diagnostics))
                 return
             await self._runtime.apply(self._adjust(loaded.application))
         except InvalidConfiguration as error:
-            self._reject(render(error.diagnostics))
+            await self._reject(render(error.diagnostics))
         except TuskError as error:
-            self._reject(str(error))
+            await self._reject(str(error))
         except Exception as error:
             log.exception("reload")
-            self._reject(f"{type(error).__name__}: {error}")
+            await self._reject(f"{type(error).__name__}: {error}")
         else:
-            self._runtime.rejected = ""
             self._say(f"{self._file.name}: generation {self._runtime.generation} is live")
 
-    def _reject(self, why: str) -> None:
-        self._runtime.rejected = why
+    async def _reject(self, why: str) -> None:
+        await self._runtime.reject(why)
         self._say(f"{why}\n{self._file.name}: not applied; generation {self._runtime.generation} goes on")

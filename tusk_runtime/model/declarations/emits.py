@@ -10,7 +10,7 @@ from tusk_runtime.language.diagnostics import nearest
 from tusk_runtime.language.document import Entry, MapNode, Node, ScalarNode
 from tusk_runtime.language.source import Span
 from tusk_runtime.model.application import Emit, EventType
-from tusk_runtime.model.codes import NO_SOURCE, UNDECLARED_FIELD, UNKNOWN_KEY
+from tusk_runtime.model.codes import NO_SOURCE, UNDECLARED_EVENT, UNDECLARED_FIELD, UNKNOWN_KEY
 from tusk_runtime.model.context import Building, suggest
 from tusk_runtime.model.loops import AS, FOR_EACH, WHEN, read_condition, read_loop
 from tusk_runtime.model.named_types import is_open
@@ -59,6 +59,14 @@ def _emit(b: Building, node: Node, scope: Scope, command: Record, what: str) -> 
     text = reader.text("event")
     event: EventType | None = b.find("events", text, reader.value_span("event")) if text else None
     if event is None:
+        return None
+    if event.own:
+        b.problems.error(
+            UNDECLARED_EVENT,
+            reader.value_span("event"),
+            f"`{event.name}` is given by the runtime alone",
+            help="emit an event of yours, and let the runtime tell of the command",
+        )
         return None
     scope, for_each = read_loop(reader, scope)
     when = read_condition(reader, "when", scope)

@@ -9,6 +9,7 @@ from tusk_runtime.model.codes import CATEGORY_UNDECLARED, OLDER_NAME, SAME_NAME
 from tusk_runtime.model.context import Building
 from tusk_runtime.model.named_types import read_fields
 from tusk_runtime.model.names import check_name
+from tusk_runtime.model.own_events import SWITCHES
 from tusk_runtime.model.reader import DESCRIPTION, Key, Reader, items_of, wrong_type
 from tusk_runtime.types import Record, erasable, lasting
 from tusk_runtime.types import codes as type_codes
@@ -83,6 +84,9 @@ def read(b: Building) -> dict[str, Reader]:
             )
     for name, (category, span) in categories.items():
         if ("events", name) in b.broken:
+            continue
+        if name in SWITCHES:  # the runtime's own, if it is asked for them
+            b.events[name] = EventType(name, Record(name, {}), category, "", span, declared=False)
             continue
         guess = b.guess(name, declared)
         b.problems.warning(

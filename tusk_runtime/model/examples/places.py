@@ -33,17 +33,19 @@ upcast:
 """,
     "aggregates.*": """\
 [events]
-CardIssued: { fields: { holder: "string" } }
+CardIssued: { fields: { holder: "string", number: "string" } }
 CardBlocked: {}
 
 [aggregates.Card]
 description: "A bank card."
 id: "string"
 machine: "status"
-state: { status: "enum(new, active, blocked) = new", holder: "string?" }
+state: { status: "enum(new, active, blocked) = new", holder: "string?", number: "string?" }
 on:
-  CardIssued: { status: "active", holder: "{{ data.holder }}" }
+  CardIssued: { status: "active", holder: "{{ data.holder }}", number: "{{ data.number }}" }
   CardBlocked: { status: "blocked" }
+unique: "number"
+snapshot_every: 100
 """,
     "commands.*": """\
 [commands.Refund]
@@ -157,6 +159,21 @@ source: "urn:example:bank"
 [http]
 listen: "127.0.0.1:8080"
 body_limit: "2MiB"
+""",
+    "event_types": """\
+[event_types]
+domain_events: true
+integration_events: true
+system_events: true
+audit_events: true
+
+[projections.refusals]
+description: "Who was refused what, and why."
+key: "id"
+columns: { id: "string", command: "string", who: "string?", reason: "string" }
+on:
+  CommandRefused:
+    insert: { id: "{{ event.event_id }}", command: "{{ data.command }}", who: "{{ data.user_id }}", reason: "{{ data.reason }}" }
 """,
     "event_store": """\
 [event_store]
