@@ -13,7 +13,16 @@ from tusk_runtime.store.postgres.link import Link
 from tusk_runtime.store.postgres.opening import advice_for, made_or_checked, place_of, why
 from tusk_runtime.store.postgres.read_tables import select
 from tusk_runtime.store.postgres.reading import Reader
-from tusk_runtime.store.protocol import Checkpoint, Decision, Dialect, Recorded, Row, StreamId, TableSpec
+from tusk_runtime.store.protocol import (
+    Checkpoint,
+    Decision,
+    Dialect,
+    Migration,
+    Recorded,
+    Row,
+    StreamId,
+    TableSpec,
+)
 
 __all__ = ["PostgresStore"]
 
@@ -69,11 +78,29 @@ class PostgresStore:
                 await close(connection)
             await self._link.open(self._address, names, head, self._pool_size)
         except (*FAILURES, ValueError) as error:
-            raise StartFailed(f"the database {place}: {why(error)}", advice_for(error)) from None
+            raise _failed(error, place) from None
+
+    async def migrate(self, *, apply: bool = True) -> Migration:
+        """Bring the own tables to the present schema, in one transaction. Raises StartFailed."""
+        from tusk_runtime.store.postgres.migrating import migrate
+
+        place = place_of(self._address.dsn)
+        try:
+            connection = await connect(self._address)
+            try:
+                return await migrate(connection, self._table, place, apply=apply)
+            finally:
+                await close(connection)
+        except (*FAILURES, ValueError) as error:
+            raise _failed(error, place) from None
 
     async def close(self) -> None:
         """Finish what is being written, and close all connections. A store cannot be opened again."""
         await self._link.close()
+
+
+def _failed(error: BaseException, place: str) -> StartFailed:
+    return StartFailed(f"the database {place}: {why(error)}", advice_for(error))
 
 
 class PostgresEvents:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -14,7 +15,16 @@ import apsw
 from tusk_runtime.errors import StartFailed, StoreUnavailable
 from tusk_runtime.events import StoredEvent
 from tusk_runtime.store import read_tables
-from tusk_runtime.store.protocol import Checkpoint, Decision, Dialect, Recorded, Row, StreamId, TableSpec
+from tusk_runtime.store.protocol import (
+    Checkpoint,
+    Decision,
+    Dialect,
+    Migration,
+    Recorded,
+    Row,
+    StreamId,
+    TableSpec,
+)
 from tusk_runtime.store.sqlite.appending import Appender
 from tusk_runtime.store.sqlite.files import (
     PAGES_BETWEEN_CHECKPOINTS,
@@ -88,6 +98,12 @@ class SqliteStore:
         except BaseException:
             await self.close()
             raise
+
+    async def migrate(self, *, apply: bool = True) -> Migration:
+        """Bring the own tables to the present schema, after a copy of the file. Raises StartFailed."""
+        from tusk_runtime.store.sqlite.migrating import migrate
+
+        return await asyncio.to_thread(migrate, self._path, apply=apply)
 
     async def close(self) -> None:
         """Finish what is being written, and let go of the file. A store cannot be opened again."""
