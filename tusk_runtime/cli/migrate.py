@@ -11,6 +11,7 @@ import click
 from tusk_runtime.cli.output import ENV_FILE, FILE, environment, stop_failed, stop_invalid
 from tusk_runtime.errors import InvalidConfiguration, StartFailed
 from tusk_runtime.model.application import Settings
+from tusk_runtime.model.tls import contradicts
 from tusk_runtime.running.backends import store_of
 from tusk_runtime.running.load import load_or_raise
 
@@ -65,4 +66,6 @@ def _by(settings: Settings, address: str, variables: Mapping[str, str]) -> Setti
                 f"no environment variable is called {address!r}", param_hint="--connection-string"
             )
         address = variables[address]
+    if settings.postgres.tls and (problem := contradicts(address)):
+        raise click.BadParameter(f"{problem[0]}: {problem[1]}", param_hint="--connection-string")
     return settings._replace(postgres=settings.postgres._replace(dsn=address))

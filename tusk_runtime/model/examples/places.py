@@ -168,5 +168,13 @@ backend: "postgresql"
 [store_config]
 postgresql: { connection_string: "@env('DATABASE_URL', 'postgresql://localhost/bank')", table_name: "bank", partitioning: "by_aggregate", pool_size: 20 }
 """,
+    "store_config.postgresql.tls": """\
+[event_store]
+backend: "postgresql"
+
+[store_config.postgresql]
+connection_string: "@env('DATABASE_URL', 'postgresql://db.example/bank')"
+tls: { mode: "verify-full", ca: "tls/ca.pem", cert: "tls/bank.pem", key: "tls/bank.key" }
+""",
 }
 """By the path of `reference.places`, or the name of a section without keys of its own."""
