@@ -115,6 +115,11 @@ BAD_WHERE = define(
     "A `where` names an operator that does not exist, or one that does not fit the column.",
 )
 BAD_QUERY = define("TSK318", "a query that cannot be answered", "The keys of a query contradict each other.")
+WRONG_ID = define(
+    "TSK330",
+    "an id that is no UUID",
+    'With `aggregate_id: "uuid"` in `[event_structure]` the ids of all aggregates are UUIDs.',
+)
 UNUSED = define(
     "TSK350",
     "an event that nothing uses",

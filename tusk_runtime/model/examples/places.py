@@ -14,6 +14,16 @@ Address: { street: "string(min=1)", city: "string", country: "enum(de, at, ch) =
 [event_categories]
 account_events: ["Opened", "Deposited"]
 """,
+    "event_structure": """\
+[event_structure]
+event_id: "uuid"
+event_type: "string"
+aggregate_id: "uuid"
+version: "integer"
+timestamp: "datetime"
+data: "json"
+metadata: "json"
+""",
     "events.*": """\
 [events.Renamed]
 description: "The account has another name."
