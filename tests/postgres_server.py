@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from functools import cache
 from hashlib import blake2b
 from importlib.util import find_spec
@@ -27,12 +28,15 @@ START_SECONDS = 30.0
 class PostgresServer:
     """A server with a folder of its own. As root it runs as `nobody`, since PostgreSQL refuses root."""
 
-    def __init__(self, binaries: Path, folder: Path, *, durable: bool = False) -> None:
+    def __init__(
+        self, binaries: Path, folder: Path, *, durable: bool = False, settings: Sequence[str] = ()
+    ) -> None:
         self.binaries = binaries
         self.folder = folder
         self.data = folder / "data"
         self.port = 0
         self.durable = durable
+        self.settings = settings
         self._process: subprocess.Popen[bytes] | None = None
         self._user = {"user": "nobody", "group": "nogroup", "extra_groups": ()} if os.getuid() == 0 else {}
 
@@ -63,7 +67,7 @@ class PostgresServer:
         """Start it, at the same port as before, and wait until it answers."""
         self.port = self.port or _free_port()
         settings = ["listen_addresses=127.0.0.1", f"unix_socket_directories={self.folder}", "max_connections=300",
-                    "shared_buffers=128MB", "max_wal_size=2GB"]  # fmt: skip
+                    "shared_buffers=128MB", "max_wal_size=2GB", *self.settings]  # fmt: skip
         if not self.durable:
             settings += ["fsync=off", "full_page_writes=off"]
         arguments = [part for setting in settings for part in ("-c", setting)]

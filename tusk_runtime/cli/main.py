@@ -18,6 +18,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "extract": ("tusk_runtime.cli.extract", "Take the configuration out of a Markdown guide."),
     "fmt": ("tusk_runtime.cli.fmt", "Put files into their one form: indentation, spaces, blank lines."),
     "graph": ("tusk_runtime.cli.graph", "Draw what a file consists of, and what leads to what."),
+    "migrate": ("tusk_runtime.cli.migrate", "Bring the tables of a store to the present schema."),
     "new": ("tusk_runtime.cli.new", "Write a first .tsk file to begin with."),
     "schema": ("tusk_runtime.cli.schema", "Print the JSON Schema of a .tsk file, or of what one declares."),
     "send": ("tusk_runtime.cli.send", "Send the rows of a CSV or JSON-lines file as commands."),

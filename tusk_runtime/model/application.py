@@ -283,14 +283,29 @@ Backend = Literal["sqlite", "postgresql", "in_memory"]
 """Where events are kept."""
 
 
+TlsMode = Literal["verify-full", "verify-ca", "require"]
+
+
+class Tls(NamedTuple):
+    """An encrypted connection. The others are paths: who may sign, None for those that the system trusts; and
+    what shows who we are."""
+
+    mode: TlsMode = "verify-full"
+    ca: str | None = None
+    cert: str | None = None
+    key: str | None = None
+
+
 class Postgres(NamedTuple):
     """A PostgreSQL database. `table` is what the table of events is called, None for the usual name;
-    `partitions` is over how many it is spread, 0 for none."""
+    `partitions` is over how many it is spread, 0 for none; without `tls` the address says whether it is
+    encrypted."""
 
     dsn: str
     table: str | None = None
     partitions: int = 0
     pool_size: int = 10
+    tls: Tls | None = None
 
 
 class Settings(NamedTuple):

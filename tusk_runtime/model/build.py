@@ -9,7 +9,7 @@ from tusk_runtime.language.codes import TOO_MANY
 from tusk_runtime.language.diagnostics import Problems
 from tusk_runtime.language.document import Document
 from tusk_runtime.language.parse import MOST_ERRORS
-from tusk_runtime.model import checks, reactions, settings
+from tusk_runtime.model import checks, event_structure, reactions, settings
 from tusk_runtime.model.application import Application, Settings, StoredTypes, TestCase
 from tusk_runtime.model.codes import NOTHING_DECLARED
 from tusk_runtime.model.context import Building, FirstProblems, TooManyErrors
@@ -106,6 +106,7 @@ def _read_all(document: Document, file: str, problems: Problems, found: Problems
     readers = events.read(b)
     own_events.read(b)
     heads = aggregates.read(b)
+    event_structure.check(b)
     commands.read(b)
     # Which events can be an aggregate's first decides what their handlers can see of the state.
     aggregates.read_handlers(b, heads)

@@ -145,6 +145,11 @@ OLDER_NAME = define(
     "an older name that is taken",
     "`was` is the name that the event had once: no event has it now, and no two events had it.",
 )
+WRONG_ID = define(
+    "TSK330",
+    "an id that is no UUID",
+    'With `aggregate_id: "uuid"` in `[event_structure]` the ids of all aggregates are UUIDs.',
+)
 UNUSED = define(
     "TSK350",
     "an event that nothing uses",

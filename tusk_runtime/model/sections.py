@@ -14,6 +14,7 @@ SECTIONS: dict[str, str] = {
     "types": "Named types.",
     "events": "What can happen.",
     "event_categories": "Categories of events: category → event names.",
+    "event_structure": "The parts of every event, and their types.",
     "aggregates": "State, and how events change it.",
     "commands": "What may be asked.",
     "projections": "Tables that follow the log.",
@@ -29,7 +30,7 @@ SECTIONS: dict[str, str] = {
 
 LATER = frozenset({
     "views", "consumers", "streams", "metrics", "schedules", "sagas", "auth", "email", "features",
-    "event_architecture", "architecture_principles", "event_structure", "aggregate_design",
+    "event_architecture", "architecture_principles", "aggregate_design",
     "event_store_operations", "command_side", "query_side", "kafka_integration", "kafka_config",
     "event_producer", "event_consumer", "read_model_projections", "materialized_views", "saga_implementation",
     "event_metrics", "metrics_config", "event_tracing", "tracing_config", "event_processing",

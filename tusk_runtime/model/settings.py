@@ -11,6 +11,7 @@ from tusk_runtime.model.application import Backend, Postgres, Settings
 from tusk_runtime.model.codes import BAD_NAME, BAD_VALUE, MISSING_KEY
 from tusk_runtime.model.context import Building
 from tusk_runtime.model.reader import DESCRIPTION, Key, Reader, shape
+from tusk_runtime.model.tls import TLS_KEYS, read_tls
 from tusk_runtime.types.values import show
 
 RUNTIME_KEYS = (
@@ -65,7 +66,13 @@ POSTGRES_KEYS = (
         "where the table is made.",
     ),
     Key("pool_size", "number", "Connections for reading, at most; 10."),
-    Key("tls", "map", "How the connection is encrypted.", later=True),
+    Key(
+        "tls",
+        "flag or map",
+        "How the connection is encrypted: `true` asks for a certificate that is for this host, from somebody "
+        "whom the system trusts; `false` leaves it to the address.",
+        keys=TLS_KEYS,
+    ),
 )
 STORE_CONFIG_KEYS = (
     DESCRIPTION,
@@ -148,7 +155,11 @@ def _postgres(config: Reader, store: Reader, backend: str) -> Postgres | None:
         )
     partitioned = inner.choice("partitioning", "none", ["none", "by_aggregate"]) == "by_aggregate"
     return Postgres(
-        dsn, _table(inner), PARTITIONS if partitioned else 0, inner.integer("pool_size", 10, 1, 1000)
+        dsn,
+        _table(inner),
+        PARTITIONS if partitioned else 0,
+        inner.integer("pool_size", 10, 1, 1000),
+        read_tls(inner, dsn),
     )
 
 

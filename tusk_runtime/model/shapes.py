@@ -82,6 +82,7 @@ SHAPES: Mapping[str, Shape] = {
     "list": alone({"type": ["string", "array"]}),
     "`true` or text": alone(either({"const": True}, TEXT)),
     "map": lambda inner: inner,
+    "flag or map": lambda inner: either({"enum": [True, False, "true", "false"]}, inner),
     "map of types": alone(named(TEXT)),
     "map of fields": alone(MAP),
     "map of columns": alone(MAP),

@@ -28,18 +28,30 @@ def store_of(settings: Settings, file: Path) -> Store:
     if settings.backend == "in_memory":
         return memory_store()
     if settings.postgres is not None and settings.backend == "postgresql":
-        return _postgres_store(settings.postgres)
+        return _postgres_store(settings.postgres, file)
     return _load("sqlite")(database_path(settings, file))  # type: ignore[call-arg]
 
 
-def _postgres_store(where: Postgres) -> Store:
+def _postgres_store(where: Postgres, file: Path) -> Store:
     try:
         kind: Any = _load("postgresql")
     except ModuleNotFoundError as error:
         raise StartFailed(
             f"`backend: postgresql` needs the package {error.name}", "pip install 'tusk-runtime[postgres]'"
         ) from None
-    store: Store = kind(where.dsn, table=where.table, partitions=where.partitions, pool_size=where.pool_size)
+    encryption = None
+    if where.tls is not None:
+        from tusk_runtime.store.postgres.encryption import Encryption
+
+        mode, *paths = where.tls
+        encryption = Encryption(mode, *(_beside(path, file) if path else None for path in paths))
+    store: Store = kind(
+        where.dsn,
+        table=where.table,
+        partitions=where.partitions,
+        pool_size=where.pool_size,
+        encryption=encryption,
+    )
     return store
 
 
@@ -52,8 +64,12 @@ def database_path(settings: Settings, file: Path) -> Path:
     """Where the SQLite file is, or would be: the token and the address are kept beside it."""
     if settings.path is None:
         return file.parent / ".tusk" / f"{file.stem}.db"
-    path = Path(settings.path)
-    return path if path.is_absolute() else file.parent / path
+    return _beside(settings.path, file)
+
+
+def _beside(path: str, file: Path) -> Path:
+    """A path as it stands in a file, which begins at the file's folder."""
+    return file.parent / path  # an absolute one stays as it is
 
 
 def needs_restart(old: Settings, new: Settings) -> list[str]:

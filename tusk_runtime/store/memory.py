@@ -14,12 +14,14 @@ from tusk_runtime.errors import Conflict, StoreUnavailable, Superseded, Taken
 from tusk_runtime.events import StoredEvent, event_id_of
 from tusk_runtime.store import read_tables
 from tusk_runtime.store.driver import register_decimals, translated
+from tusk_runtime.store.naming import SCHEMA_VERSION
 from tusk_runtime.store.protocol import (
     NOWHERE,
     Checkpoint,
     Decision,
     Dialect,
     Fill,
+    Migration,
     Recorded,
     Reservation,
     Row,
@@ -52,6 +54,10 @@ class MemoryStore:
 
     async def open(self, *, create: bool = True) -> None:
         """Do nothing: a store in memory is ready."""
+
+    async def migrate(self, *, apply: bool = True) -> Migration:
+        """Do nothing: nothing is older than the process."""
+        return Migration(SCHEMA_VERSION)
 
     async def close(self) -> None:
         """Forget everything, and let nobody wait any longer."""

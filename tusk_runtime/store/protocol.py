@@ -300,6 +300,17 @@ class ReadModels(Protocol):
         ...
 
 
+class Migration(NamedTuple):
+    """What brings, or brought, the store's own tables from the schema `found` to the present one.
+
+    No `statements`: they have it already. `backup` is a copy of what was before, where one was made.
+    """
+
+    found: int
+    statements: Sequence[str] = ()
+    backup: str = ""
+
+
 class Store(Protocol):
     """A database that is open: the log and the read models in one, so that both can share a transaction."""
 
@@ -327,6 +338,13 @@ class Store(Protocol):
         """Connect, and make or check the schema. Raises StartFailed with what to do.
 
         Without `create` it is one, too, if there is nothing yet.
+        """
+        ...
+
+    async def migrate(self, *, apply: bool = True) -> Migration:
+        """Bring the own tables of a store that is not open to the present schema, all or nothing.
+
+        Without `apply` nothing is changed. Raises StartFailed with what to do.
         """
         ...
 

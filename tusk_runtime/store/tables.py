@@ -163,6 +163,11 @@ def creation() -> Iterator[str]:
         yield str(CreateTable(table).compile(dialect=dialect))
         for index in sorted(table.indexes, key=lambda each: str(each.name)):
             yield str(CreateIndex(index).compile(dialect=dialect))
+    yield from guards(tables)
+
+
+def guards(tables: Tables) -> Iterator[str]:
+    """The statements that make SQLite's triggers, which every migration makes anew."""
     for table in tables.immutable:
         for action in ("UPDATE", "DELETE"):
             yield (

@@ -14,6 +14,16 @@ Address: { street: "string(min=1)", city: "string", country: "enum(de, at, ch) =
 [event_categories]
 account_events: ["Opened", "Deposited"]
 """,
+    "event_structure": """\
+[event_structure]
+event_id: "uuid"
+event_type: "string"
+aggregate_id: "uuid"
+version: "integer"
+timestamp: "datetime"
+data: "json"
+metadata: "json"
+""",
     "events.*": """\
 [events.Renamed]
 description: "The account has another name."
@@ -195,6 +205,14 @@ backend: "postgresql"
 
 [store_config]
 postgresql: { connection_string: "@env('DATABASE_URL', 'postgresql://localhost/bank')", table_name: "bank", partitioning: "by_aggregate", pool_size: 20 }
+""",
+    "store_config.postgresql.tls": """\
+[event_store]
+backend: "postgresql"
+
+[store_config.postgresql]
+connection_string: "@env('DATABASE_URL', 'postgresql://db.example/bank')"
+tls: { mode: "verify-full", ca: "tls/ca.pem", cert: "tls/bank.pem", key: "tls/bank.key" }
 """,
 }
 """By the path of `reference.places`, or the name of a section without keys of its own."""

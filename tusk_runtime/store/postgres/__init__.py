@@ -10,6 +10,7 @@ from tusk_runtime.errors import StartFailed, Unavailable
 from tusk_runtime.events import StoredEvent
 from tusk_runtime.store.postgres import snapshots
 from tusk_runtime.store.postgres.connecting import FAILURES, Address, close, connect, translated
+from tusk_runtime.store.postgres.encryption import Encryption, context_of, told
 from tusk_runtime.store.postgres.link import Link
 from tusk_runtime.store.postgres.opening import advice_for, made_or_checked, place_of, why
 from tusk_runtime.store.postgres.promises import promises
@@ -21,6 +22,7 @@ from tusk_runtime.store.protocol import (
     Decision,
     Dialect,
     Fill,
+    Migration,
     Recorded,
     Row,
     Snapshot,
@@ -49,13 +51,16 @@ class PostgresStore:
         table: str | None = None,
         partitions: int = 0,
         pool_size: int = POOL_SIZE,
+        encryption: Encryption | None = None,
     ) -> None:
         """Name a database; nothing is touched before `open`.
 
         `dsn` is a `postgresql://` URL; `table` is what the table of events is called (`tusk_events`), and
-        `partitions` over how many it is spread where it is made.
+        `partitions` over how many it is spread where it is made. Without `encryption` the URL says whether
+        connections are encrypted.
         """
-        self._address = Address(dsn)
+        self._dsn = dsn
+        self._encryption = encryption
         self._table = table
         self._partitions = partitions
         self._pool_size = pool_size
@@ -66,13 +71,13 @@ class PostgresStore:
     @property
     def description(self) -> str:
         """What and where it is: `postgresql db.example:5432/shop`."""
-        return f"postgresql {place_of(self._address.dsn)}"
+        return f"postgresql {place_of(self._dsn)}"
 
     async def open(self, *, create: bool = True) -> None:
         """Connect, and make or check the schema. Raises StartFailed."""
-        place = place_of(self._address.dsn)
+        place, address = place_of(self._dsn), self._address()
         try:
-            connection = await connect(self._address)
+            connection = await connect(address)
             try:
                 names = await made_or_checked(
                     connection, self._table, self._partitions if create else None, place
@@ -80,13 +85,35 @@ class PostgresStore:
                 head = await Reader(names).head(connection)
             finally:
                 await close(connection)
-            await self._link.open(self._address, names, head, self._pool_size)
+            await self._link.open(address, names, head, self._pool_size)
         except (*FAILURES, ValueError) as error:
-            raise StartFailed(f"the database {place}: {why(error)}", advice_for(error)) from None
+            raise self._failed(error) from None
+
+    async def migrate(self, *, apply: bool = True) -> Migration:
+        """Bring the own tables to the present schema, in one transaction. Raises StartFailed."""
+        from tusk_runtime.store.postgres.migrating import migrate
+
+        place, address = place_of(self._dsn), self._address()
+        try:
+            connection = await connect(address)
+            try:
+                return await migrate(connection, self._table, place, apply=apply)
+            finally:
+                await close(connection)
+        except (*FAILURES, ValueError) as error:
+            raise self._failed(error) from None
 
     async def close(self) -> None:
         """Finish what is being written, and close all connections. A store cannot be opened again."""
         await self._link.close()
+
+    def _failed(self, error: BaseException) -> StartFailed:
+        about = told(error, self._encryption) if self._encryption else None
+        message, advice = about or (why(error), advice_for(error))
+        return StartFailed(f"the database {place_of(self._dsn)}: {message}", advice)
+
+    def _address(self) -> Address:
+        return Address(self._dsn, context_of(self._encryption) if self._encryption else None)
 
 
 class PostgresEvents:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import date, datetime, timedelta
+from ssl import SSLContext
 from struct import Struct
 from typing import Any, NamedTuple
 
@@ -20,15 +21,17 @@ IDLE_SECONDS = 30.0
 
 
 class Address(NamedTuple):
-    """Where the database is, and as whom."""
+    """Where the database is, and as whom; without `ssl` it says itself whether it is encrypted."""
 
     dsn: str
+    ssl: SSLContext | None = None
 
 
 async def connect(address: Address, *, read_only: bool = False) -> asyncpg.Connection:
     """Open a connection. Raises what asyncpg raises."""
     connection = await asyncpg.connect(
         address.dsn,
+        ssl=address.ssl,
         timeout=CONNECT_SECONDS,
         command_timeout=STATEMENT_SECONDS + 5,  # the server's own limit comes first
         server_settings=_server_settings(read_only),
@@ -45,6 +48,7 @@ async def make_pool(address: Address, size: int, *, read_only: bool) -> asyncpg.
     """A pool of at most `size` connections, which come and go by themselves."""
     pool = asyncpg.create_pool(
         address.dsn,
+        ssl=address.ssl,
         min_size=0,
         max_size=size,
         init=teach,

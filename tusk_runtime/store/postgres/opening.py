@@ -21,6 +21,29 @@ async def made_or_checked(
 
     Where it is not there it is made, with so many partitions; None: it is not made.
     """
+    names = await names_in(connection, table, place)
+    async with connection.transaction():
+        # Of several processes that start together one makes the tables.
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", names.lock)
+        found = await schema_version(connection, names, place)
+        if found is None:
+            if partitions is None:
+                raise nothing_yet(place)
+            # Imported here: only a new schema needs SQLAlchemy, which takes most of the time to start.
+            from tusk_runtime.store.postgres.schema import make_schema
+
+            await make_schema(connection, names, partitions)
+        elif found < SCHEMA_VERSION:
+            raise StartFailed(
+                f"the tables in {place} were made by an older version of this program: their schema is "
+                f"{found}, and this version needs {SCHEMA_VERSION}",
+                "bring them there: tusk migrate FILE",
+            )
+    return names
+
+
+async def names_in(connection: asyncpg.Connection, table: str | None, place: str) -> Names:
+    """The names of a store in the schema that a connection sees. Raises StartFailed."""
     version = connection.get_server_version()
     if version.major < OLDEST_SERVER:
         raise StartFailed(
@@ -33,34 +56,39 @@ async def made_or_checked(
             f"the database {place} has none of the schemas that this role looks for tables in",
             "make one, or name one: `?search_path=NAME` at the end of the connection string",
         )
-    names = names_of(schema, table)
-    async with connection.transaction():
-        # Of several processes that start together one makes the tables.
-        await connection.execute("SELECT pg_advisory_xact_lock($1)", names.lock)
-        there = await connection.fetchrow(
-            "SELECT to_regclass($1) IS NOT NULL, to_regclass($2) IS NOT NULL", names.meta, names.events
-        )
-        if not there[0]:
-            if there[1]:
-                raise StartFailed(
-                    f"the table {names.events} in {place} is that of another program",
-                    "give another `table_name`, or another database",
-                )
-            if partitions is None:
-                raise StartFailed(f"there are no tables in {place} yet", "start the application once")
-            # Imported here: only a new schema needs SQLAlchemy, which takes most of the time to start.
-            from tusk_runtime.store.postgres.schema import make_schema
+    return names_of(schema, table)
 
-            await make_schema(connection, names, partitions)
-            return names
-        found = await connection.fetchval(f"SELECT value FROM {names.meta} WHERE key = 'schema'")  # noqa: S608
-        if int(found or 0) > SCHEMA_VERSION:
+
+async def schema_version(connection: asyncpg.Connection, names: Names, place: str) -> int | None:
+    """The version of the store's tables, None where they are not there.
+
+    Raises StartFailed for a newer one, and for the table of another program.
+    """
+    there = await connection.fetchrow(
+        "SELECT to_regclass($1) IS NOT NULL, to_regclass($2) IS NOT NULL", names.meta, names.events
+    )
+    if not there[0]:
+        if there[1]:
             raise StartFailed(
-                f"the tables in {place} were made by a newer version of this program: their schema is "
-                f"{found}, and this version knows schemas up to {SCHEMA_VERSION}",
-                "upgrade tusk-runtime, or name another database",
+                f"the table {names.events} in {place} is that of another program",
+                "give another `table_name`, or another database",
             )
-    return names
+        return None
+    found = int(
+        await connection.fetchval(f"SELECT value FROM {names.meta} WHERE key = 'schema'") or 0  # noqa: S608
+    )
+    if found > SCHEMA_VERSION:
+        raise StartFailed(
+            f"the tables in {place} were made by a newer version of this program: their schema is "
+            f"{found}, and this version knows schemas up to {SCHEMA_VERSION}",
+            "upgrade tusk-runtime, or name another database",
+        )
+    return found
+
+
+def nothing_yet(place: str) -> StartFailed:
+    """There is no store, and none is to be made."""
+    return StartFailed(f"there are no tables in {place} yet", "start the application once")
 
 
 def place_of(dsn: str) -> str:

@@ -1,4 +1,4 @@
-"""The schema in PostgreSQL: made once, checked at every start, and only if it is ours.
+"""The schema in PostgreSQL: made once, and only if it is ours.
 
 Importing this costs as much as importing SQLAlchemy: only what makes a schema does it.
 """
@@ -131,22 +131,29 @@ def creation(names: Names, partitions: int = 0) -> Iterator[str]:
         yield str(CreateTable(table).compile(dialect=dialect))
         for index in sorted(table.indexes, key=lambda each: str(each.name)):
             yield str(CreateIndex(index).compile(dialect=dialect))
-    log = [names.log]
-    for number in range(partitions):
-        log.append(f"{names.log}_{number}")
+    for number, name in enumerate(_partitions(names, partitions)):
         yield (
-            f'CREATE TABLE "{log[-1]}" PARTITION OF {names.events} '
+            f"CREATE TABLE {name} PARTITION OF {names.events} "
             f"FOR VALUES WITH (MODULUS {partitions}, REMAINDER {number})"
         )
+    yield from code(names, partitions)
+
+
+def code(names: Names, partitions: int) -> Iterator[str]:
+    """The statements that make the functions and triggers, which every migration makes anew."""
     yield REFUSE.format(refuse=names.refuse)
     for name in (names.events, names.commands):
         yield (
             f"CREATE TRIGGER tusk_immutable BEFORE UPDATE OR DELETE ON {name} "
             f"FOR EACH ROW EXECUTE FUNCTION {names.refuse} ()"
         )
-    for name in (*(f'"{each}"' for each in log), names.commands):
+    for name in (names.events, *_partitions(names, partitions), names.commands):
         yield (
             f"CREATE TRIGGER tusk_whole BEFORE TRUNCATE ON {name} "
             f"FOR EACH STATEMENT EXECUTE FUNCTION {names.refuse} ()"
         )
     yield APPEND.format(**names.all())
+
+
+def _partitions(names: Names, count: int) -> list[str]:
+    return [f'"{names.log}_{number}"' for number in range(count)]

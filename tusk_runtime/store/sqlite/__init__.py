@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -21,6 +22,7 @@ from tusk_runtime.store.protocol import (
     Dialect,
     Fill,
     Held,
+    Migration,
     Recorded,
     Row,
     Snapshot,
@@ -103,6 +105,12 @@ class SqliteStore:
         except BaseException:
             await self.close()
             raise
+
+    async def migrate(self, *, apply: bool = True) -> Migration:
+        """Bring the own tables to the present schema, after a copy of the file. Raises StartFailed."""
+        from tusk_runtime.store.sqlite.migrating import migrate
+
+        return await asyncio.to_thread(migrate, self._path, apply=apply)
 
     async def close(self) -> None:
         """Finish what is being written, and let go of the file. A store cannot be opened again."""

@@ -92,7 +92,7 @@ def connect_writer(path: Path) -> apsw.Connection:
             connection.close(force=True)
             raise
     except apsw.Error as error:
-        raise StartFailed(str(translated(error, f"`{path}`")), _advice(error)) from error
+        raise failed(error, path) from error
     return connection
 
 
@@ -121,25 +121,29 @@ def restrict(connection: apsw.Connection) -> None:
 def _make_or_check(connection: apsw.Connection, path: Path) -> None:
     if connection.readonly("main"):
         raise StartFailed(f"`{path}` cannot be written", f"give this user the right to: chmod u+w '{path}'")
-    objects = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema").fetchall()}
-    if not objects:
+    if not is_ours(connection, path):
         connection.pragma("page_size", PAGE_BYTES)
         # Imported here: only a new database needs SQLAlchemy, which takes most of the time to start.
         from tusk_runtime.store.tables import creation
 
         make_schema(connection, tuple(creation()))
         return
-    if "tusk_meta" not in objects:
+    if (version := schema_version(connection, path)) < SCHEMA_VERSION:
+        raise StartFailed(
+            f"`{path}` was written by an older version of this program: its schema is {version}, "
+            f"and this version needs {SCHEMA_VERSION}",
+            "bring it there: tusk migrate FILE",
+        )
+
+
+def is_ours(connection: apsw.Connection, path: Path) -> bool:
+    """Whether the store's tables are there; not if there are none. Raises StartFailed if there are others."""
+    objects = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema").fetchall()}
+    if objects and "tusk_meta" not in objects:
         raise StartFailed(
             f"`{path}` is the database of another program", "name a file that does not exist yet"
         )
-    version = schema_version(connection)
-    if version > SCHEMA_VERSION:
-        raise StartFailed(
-            f"`{path}` was written by a newer version of this program: its schema is {version}, "
-            f"and this version knows schemas up to {SCHEMA_VERSION}",
-            "upgrade tusk-runtime, or name another file",
-        )
+    return bool(objects)
 
 
 def make_schema(connection: apsw.Connection, statements: Sequence[str]) -> None:
@@ -152,10 +156,22 @@ def make_schema(connection: apsw.Connection, statements: Sequence[str]) -> None:
             connection.execute("INSERT INTO tusk_meta (key, value) VALUES (?, ?)", item)
 
 
-def schema_version(connection: apsw.Connection) -> int:
-    """The version of the store's tables in a database that has them."""
+def schema_version(connection: apsw.Connection, path: Path) -> int:
+    """The version of the store's tables in a database that has them. Raises StartFailed for a newer one."""
     row = connection.execute("SELECT value FROM tusk_meta WHERE key = 'schema'").fetchone()
-    return int(row[0]) if row else 0
+    version = int(row[0]) if row else 0
+    if version > SCHEMA_VERSION:
+        raise StartFailed(
+            f"`{path}` was written by a newer version of this program: its schema is {version}, "
+            f"and this version knows schemas up to {SCHEMA_VERSION}",
+            "upgrade tusk-runtime, or name another file",
+        )
+    return version
+
+
+def failed(error: apsw.Error, path: Path) -> StartFailed:
+    """What an error of the driver means to those who open a database."""
+    return StartFailed(str(translated(error, f"`{path}`")), _advice(error))
 
 
 def _advice(error: apsw.Error) -> str:

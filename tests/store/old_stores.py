@@ -1,0 +1,66 @@
+"""Stores as the first version made them: its own statements, kept as they were, and rows that it wrote."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import apsw
+import asyncpg
+
+STATEMENTS = Path(__file__).parent / "version_1"
+
+_META = b'{"name":"x","source":"bank","version":"1"}'
+_A, _B, _C, _D = (bytes([number]) * 16 for number in range(1, 5))
+_AT = 1_700_000_000_000_000
+ROWS: dict[str, list[tuple[Any, ...]]] = {
+    "meta": [("schema", "1"), ("store", "11111111-2222-3333-4444-555555555555")],
+    "names": [(1, "Account"), (2, "Opened"), (3, "Deposited")],
+    "streams": [(1, 1, "anna"), (2, 1, "bob")],
+    "events": [
+        (1, 1, 1, 2, _AT + 1, _A, None, 0, _META, b'{"owner":"Anna"}'),
+        (2, 1, 2, 3, _AT + 1, _A, None, 1, _META, b'{"amount":"10.00"}'),
+        (3, 2, 1, 2, _AT + 2, _B, b"c" * 16, 0, _META, b'{"owner":"Bob"}'),
+        (4, 1, 3, 3, _AT + 4, _D, None, 0, _META, b'{"amount":"5.00"}'),
+    ],
+    "commands": [
+        (_A, 1, 1, 2, 2, 2, None),
+        (_B, 2, 2, 1, 3, 1, None),
+        (_C, 3, 2, 1, 3, 0, b'{"title":"no"}'),
+        (_D, 4, 1, 3, 4, 1, None),
+    ],
+}
+"""Two accounts; the third command was refused."""
+
+
+def make_sqlite(path: Path) -> None:
+    """A database file with these rows."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    connection = apsw.Connection(str(path))
+    connection.execute((STATEMENTS / "sqlite.sql").read_text())
+    for table, rows in ROWS.items():
+        for row in rows:
+            connection.execute(f"INSERT INTO tusk_{table} VALUES ({','.join('?' * len(row))})", row)
+    connection.pragma("journal_mode", "wal")
+    connection.close()
+
+
+async def make_postgresql(connection: asyncpg.Connection, table: str | None = None) -> None:
+    """Tables with these rows in the schema that a connection sees; over 4 partitions where `table` is `events`."""
+    log = table or "tusk_events"
+    schema = await connection.fetchval("SELECT current_schema()")
+    digest = blake2b(f"{schema}.{log}".encode(), digest_size=8, person=b"tusk store").digest()
+    text = (STATEMENTS / ("postgresql_partitioned.sql" if table else "postgresql.sql")).read_text()
+    await connection.execute(
+        text.replace("{lock}", str(int.from_bytes(digest, "big", signed=True))).replace(
+            "{channel}", f"tusk_{digest.hex()}"
+        )
+    )
+    prefix = f"{table}_" if table else "tusk_"
+    for name, rows in ROWS.items():
+        target = log if name == "events" else f"{prefix}{name}"
+        columns = ",".join(f"${number + 1}" for number in range(len(rows[0])))
+        await connection.executemany(f"INSERT INTO {target} VALUES ({columns})", rows)
+    for name in ("names", "streams"):
+        await connection.execute(f"SELECT setval('{prefix}{name}_id_seq', {len(ROWS[name])})")
