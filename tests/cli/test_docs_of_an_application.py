@@ -167,3 +167,12 @@ def test_a_wrong_file_is_told(tmp_path: Path) -> None:
     assert (done.returncode, "TSK200" in done.stderr) == (78, True)
     assert not (tmp_path / "docs").exists()
     assert tusk("docs", tmp_path / "nothing.tsk", "--to", tmp_path / "docs").returncode == 78
+
+
+def test_the_version_of_an_event_and_its_older_name(tmp_path: Path) -> None:
+    file = tmp_path / "bank.tsk"
+    more = 'Opened: { was: "Begun", version: 2, upcast: { 1: {} },'
+    file.write_text(ACCOUNT.replace("Opened: {", more, 1))
+    told = pages(file, tmp_path / "pages", "--format", "markdown")["events"]
+    assert "Version: `2`. Once called: `Begun`." in told
+    assert told.count("Version: ") == 1

@@ -266,6 +266,16 @@ async def test_an_upcast_that_fails_is_told_like_any_handler(runtime: Runtime, s
     assert refused.value.details["values"] == {"data.cents": "'many'"}
 
 
+async def test_a_chain_that_leaves_a_field_out_stops_the_projection(runtime: Runtime) -> None:
+    """A null where none may be is no fault of the store, to be tried again for ever."""
+    edited = THIRD.replace('{ rename: { client: "customer" } }', "{}")
+    with pytest.raises(
+        Unavailable, match="position 1 could not be applied: it leaves null in the column `customer`"
+    ):
+        await runtime.apply(application(edited))
+    assert [row["client"] for row in await rows(runtime)] == ["aaa", "bbb"]
+
+
 async def test_the_result_of_a_chain_that_cannot_be_decoded_has_a_place(runtime: Runtime) -> None:
     """Nothing computes it, so the event's own place is told."""
     edited = THIRD.replace(

@@ -52,6 +52,7 @@ class RowCodec:
         self._from = [(name, from_column(field.type)) for name, field in projection.columns.fields.items()]
         self._key = [(name, to_column(projection.columns.fields[name].type)) for name in projection.key]
         self._key_width = len(projection.key)
+        self._required = [not field.type.optional for field in projection.columns.fields.values()]
 
     def key_of(self, values: Mapping[str, Any]) -> Key:
         """The encoded key of the given values. Decimals that are equal give the same key."""
@@ -75,6 +76,13 @@ class RowCodec:
                 for name, encode in self._to
             ]
         )
+
+    def required_null(self, row: Row) -> str | None:
+        """The first column of an encoded row that is null and may not be, if there is one."""
+        for (name, _), value, required in zip(self._to, row, self._required, strict=True):
+            if value is None and required:
+                return name
+        return None
 
     def decode(self, row: Row) -> dict[str, Any]:
         """The row as run-time values."""
@@ -234,7 +242,7 @@ class Overlay:
     def __init__(self, codec: RowCodec) -> None:
         self._codec = codec
         self._rows: dict[Key, dict[str, Any] | None] = {}
-        self._dirty: dict[Key, None] = {}
+        self._dirty: dict[Key, int] = {}
 
     def missing(self, calls: Sequence[Call]) -> list[Key]:
         """The keys that must be fetched before these calls can be applied."""
@@ -267,19 +275,23 @@ class Overlay:
                 changed, row = call.operation.change(call, rows[key], wanted)
                 if changed:
                     rows[key] = row
-                    self._dirty[key] = None
+                    self._dirty[key] = call.position
         except Exception as error:
             raise ProjectionFailed(call.position, explain(error)) from error
 
     def writes(self) -> tuple[list[Row], list[Key]]:
-        """The rows to upsert and the keys to delete."""
+        """The rows to upsert and the keys to delete. Raises ProjectionFailed for one that cannot be."""
         upserts, deletes = [], []
-        for key in self._dirty:
+        for key, position in self._dirty.items():
             row = self._rows[key]
             if row is None:
                 deletes.append(key)
-            else:
-                upserts.append(self._codec.encode(row))
+                continue
+            encoded = self._codec.encode(row)
+            if None in encoded and (null := self._codec.required_null(encoded)) is not None:
+                error = f"it leaves null in the column `{null}`, which is not optional"
+                raise ProjectionFailed(position, TuskError(error))
+            upserts.append(encoded)
         return upserts, deletes
 
 

@@ -104,6 +104,8 @@ class _Pages:
         yield from self.head("events", event.name)
         facts = {
             "Category": [str(category)] if category else [],
+            "Version": [str(event.version)] if event.version > 1 else [],
+            "Once called": [event.was] if event.was is not None else [],
             "Given by": [c.name for c in app.commands.values() if any(e.event == event.name for e in c.emit)],
             "Applied by": [a.name for a in app.aggregates.values() if event.name in a.on],
             "Followed by": [p.name for p in app.projections.values() if event.name in p.on],

@@ -170,6 +170,7 @@ function expanded(event) {
     ["aggregate", `${event.aggregate_type} ${event.aggregate_id} v${event.version}`],
     ["at", event.timestamp],
     ["event", event.event_id],
+    ["fields", `version ${event.event_version}`],
   ]) ids.append(element("dt", "", name), element("dd", "", value));
   const data = element("pre", "", JSON.stringify(event.data, null, 2));
   const metadata = element("pre", "", JSON.stringify(event.metadata, null, 2));
