@@ -14,6 +14,7 @@ VERBS: dict[str, tuple[str, str]] = {
     ),
     "env": ("tusk_runtime.cli.env", "List the environment variables that a file asks for."),
     "eval": ("tusk_runtime.cli.eval", "Print the value of an expression for an event."),
+    "events": ("tusk_runtime.cli.events", "Read the events that an application has stored."),
     "explain": ("tusk_runtime.cli.explain", "Say what a code, key, type, function or operator means."),
     "extract": ("tusk_runtime.cli.extract", "Take the configuration out of a Markdown guide."),
     "fmt": ("tusk_runtime.cli.fmt", "Put files into their one form: indentation, spaces, blank lines."),

@@ -10,7 +10,7 @@ from typing import Any
 
 import apsw
 
-from tusk_runtime.errors import Conflict, StoreUnavailable
+from tusk_runtime.errors import Conflict, StartFailed, StoreUnavailable
 from tusk_runtime.events import StoredEvent, event_id_of
 from tusk_runtime.store import read_tables
 from tusk_runtime.store.driver import register_decimals, translated
@@ -37,8 +37,13 @@ class MemoryStore:
         """What it is."""
         return "memory"
 
-    async def open(self, *, create: bool = True) -> None:
-        """Do nothing: a store in memory is ready."""
+    async def open(self, *, read_only: bool = False) -> None:
+        """Do nothing: a store in memory is ready. Raises StartFailed where it should hold something."""
+        if read_only:
+            raise StartFailed(
+                "a store in memory ends with its process: there is nothing to read",
+                "keep the events: [event_store] backend: sqlite, or postgresql",
+            )
 
     async def close(self) -> None:
         """Forget everything, and let nobody wait any longer."""

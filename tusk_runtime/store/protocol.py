@@ -257,10 +257,11 @@ class Store(Protocol):
         """What and where it is, for people, without secrets: `sqlite .tusk/shop.db`."""
         ...
 
-    async def open(self, *, create: bool = True) -> None:
+    async def open(self, *, read_only: bool = False) -> None:
         """Connect, and make or check the schema. Raises StartFailed with what to do.
 
-        Without `create` it is one, too, if there is nothing yet.
+        With `read_only` nothing is made, and whatever would write raises StoreUnavailable: so it may be
+        opened beside the process that runs the application. StartFailed also says that nothing is there yet.
         """
         ...
 

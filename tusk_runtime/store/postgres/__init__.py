@@ -55,19 +55,19 @@ class PostgresStore:
         """What and where it is: `postgresql db.example:5432/shop`."""
         return f"postgresql {place_of(self._address.dsn)}"
 
-    async def open(self, *, create: bool = True) -> None:
+    async def open(self, *, read_only: bool = False) -> None:
         """Connect, and make or check the schema. Raises StartFailed."""
         place = place_of(self._address.dsn)
         try:
             connection = await connect(self._address)
             try:
                 names = await made_or_checked(
-                    connection, self._table, self._partitions if create else None, place
+                    connection, self._table, None if read_only else self._partitions, place
                 )
                 head = await Reader(names).head(connection)
             finally:
                 await close(connection)
-            await self._link.open(self._address, names, head, self._pool_size)
+            await self._link.open(self._address, names, head, self._pool_size, read_only=read_only)
         except (*FAILURES, ValueError) as error:
             raise StartFailed(f"the database {place}: {why(error)}", advice_for(error)) from None
 
@@ -84,7 +84,7 @@ class PostgresEvents:
 
     async def append(self, batch: Sequence[Decision]) -> Sequence[Recorded]:
         """Write all decisions in one transaction, durable when this returns."""
-        return await self._link.parts.appender.append(batch)
+        return await self._link.appender.append(batch)
 
     async def recorded(self, command_ids: Collection[bytes]) -> Mapping[bytes, Recorded]:
         """The ledger rows of those of the commands that have one."""

@@ -166,6 +166,11 @@ class Reader:
         wanted = ("position", "type_index", *fields)
         return list(self._pages.read(connection, source, parameters, wanted, types))
 
+    def head(self, connection: apsw.Connection) -> int:
+        """The position of the newest event."""
+        (position,) = fetch_one(connection, "SELECT max(position) FROM tusk_events")
+        return position or 0
+
     def count(self, connection: apsw.Connection, after: int, types: Collection[str]) -> int:
         """How many events of some types stand behind a position."""
         sql = f"SELECT count(*) FROM tusk_events e WHERE e.position > ? AND {_of_types(len(types))}"
