@@ -23,6 +23,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "schema": ("tusk_runtime.cli.schema", "Print the JSON Schema of a .tsk file, or of what one declares."),
     "send": ("tusk_runtime.cli.send", "Send the rows of a CSV or JSON-lines file as commands."),
     "show": ("tusk_runtime.cli.show", "Print a file as the runtime reads it."),
+    "state": ("tusk_runtime.cli.state", "Print an aggregate as it is, or as it was."),
     "store": ("tusk_runtime.cli.store", "Look after what an application has stored."),
     "test": ("tusk_runtime.cli.test", "Run the tests that a file declares."),
 }
