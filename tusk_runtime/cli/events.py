@@ -22,6 +22,7 @@ from tusk_runtime.cli.stored import (
     time_option,
     with_store,
 )
+from tusk_runtime.cli.transfer import export_command, import_command
 from tusk_runtime.errors import NotFound, UnknownName
 from tusk_runtime.events import StoredEvent, id_text
 from tusk_runtime.language.diagnostics import did_you_mean
@@ -37,6 +38,10 @@ SHOWN = 50
 @click.group("events")
 def command() -> None:
     """Read the events that an application has stored, and take them elsewhere."""
+
+
+command.add_command(export_command)
+command.add_command(import_command)
 
 
 @dataclass(frozen=True)

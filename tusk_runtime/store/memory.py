@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from heapq import nsmallest
 from itertools import islice
 from operator import attrgetter
 from time import monotonic
@@ -128,6 +129,12 @@ class MemoryEvents:
         """The ledger rows of those of the commands that have one."""
         self._check_open()
         return {each: self._ledger[each] for each in command_ids if each in self._ledger}
+
+    async def ledger(self, after: Recorded | None = None, limit: int = 1000) -> Sequence[Recorded]:
+        """At most `limit` rows of the ledger behind one, in the order of their places."""
+        self._check_open()
+        rows = (row for row in self._ledger.values() if after is None or row.place > after.place)
+        return nsmallest(limit, rows, key=attrgetter("place"))
 
     async def read_streams(
         self, streams: Collection[StreamId], after_version: int = 0

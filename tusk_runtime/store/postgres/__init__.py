@@ -90,6 +90,10 @@ class PostgresEvents:
         """The ledger rows of those of the commands that have one."""
         return await self._link.read(self._link.parts.reader.recorded, command_ids)
 
+    async def ledger(self, after: Recorded | None = None, limit: int = 1000) -> Sequence[Recorded]:
+        """At most `limit` rows of the ledger behind one, in the order of their places."""
+        return await self._link.read(self._link.parts.reader.ledger, after, limit)
+
     async def read_streams(
         self, streams: Collection[StreamId], after_version: int = 0
     ) -> Mapping[StreamId, Sequence[StoredEvent]]:

@@ -198,6 +198,10 @@ class SqliteEvents:
         """The ledger rows of those of the commands that have one."""
         return await self._commands.run(self._reader.recorded, command_ids)
 
+    async def ledger(self, after: Recorded | None = None, limit: int = 1000) -> Sequence[Recorded]:
+        """At most `limit` rows of the ledger behind one, in the order of their places."""
+        return await self._log.run(self._reader.ledger, after, limit)
+
     async def read_streams(
         self, streams: Collection[StreamId], after_version: int = 0
     ) -> Mapping[StreamId, Sequence[StoredEvent]]:
