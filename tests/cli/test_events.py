@@ -168,6 +168,8 @@ def test_the_rest_is_told(small: Stored) -> None:
     [
         (("--type", "Openned"), 1, "did you mean `Opened`?"),
         (("--aggregate", "Acount", "a"), 1, "did you mean `Account`?"),
+        (("--type", "\udcff"), 1, "is not UTF-8"),
+        (("--id", "\udcff"), 1, "is not UTF-8"),
         (("--command", command_id(4)), 1, "was refused: it has no events"),
         (("--command", command_id(6)), 1, "had nothing to do: it has no events"),
         (("--command", command_id(99)), 1, "no command"),

@@ -79,6 +79,12 @@ def test_as_it_was(bank: Stored) -> None:
     assert state(bank, "--at", "2024-12-31T23:59:59").items() >= nothing.items()
 
 
+def test_a_version_that_no_store_could_have(bank: Stored) -> None:
+    done = bank.invoke("state", "FILE", "Account", "a", "--at", "9" * 18)
+    assert done.exit_code == 1
+    assert "there is no version 999999999999999999" in done.stderr
+
+
 def test_what_changed(bank: Stored) -> None:
     done = bank.invoke("state", "FILE", "Account", "a", "--diff", "1", "3")
     assert (done.exit_code, done.stderr) == (0, "")
@@ -122,6 +128,7 @@ def test_it_is_what_the_api_answers(small: Stored) -> None:
         (("Acount", "a"), 1, "did you mean `Account`?"),
         (("Account", "z"), 1, "there is no Account z"),
         (("Account", "z", "--at", "1"), 1, "there is no Account z"),
+        (("Account", "\udcff"), 1, "is not UTF-8"),
         (("Account", "a", "--at", "4"), 1, "has 3 versions: there is no version 4"),
         (("Account", "a", "--diff", "1", "9"), 1, "has 3 versions: there is no version 9"),
         (("Account", "a", "--diff", "3", "1"), 2, "A is the earlier one"),

@@ -13,11 +13,11 @@ import orjson
 from tusk_runtime.cli.output import ENV_FILE, FILE, FORMAT, stop_failed
 from tusk_runtime.cli.stored import (
     LARGEST,
-    POSITION,
     Loaded,
     id_option,
     is_number,
     load,
+    position_option,
     progress,
     time_option,
     with_store,
@@ -66,7 +66,7 @@ class _Wanted:
         )
 
 
-@command.command("ls")
+@command.command("ls", short_help="List events, the newest last.")
 @FILE
 @click.option("--type", "types", multiple=True, metavar="TYPE", help="Only events of this type; repeatable.")
 @click.option("--aggregate", nargs=2, metavar="TYPE ID", help="Only the events of this aggregate.")
@@ -77,8 +77,8 @@ class _Wanted:
 @click.option(
     "--command", "command_id", metavar="UUID", callback=id_option, help="Only those of this command."
 )
-@click.option("--after", type=POSITION, metavar="N", help="From behind this position on.")
-@click.option("--before", type=POSITION, metavar="N", help="Up to before this position.")
+@click.option("--after", metavar="N", callback=position_option, help="From behind this position on.")
+@click.option("--before", metavar="N", callback=position_option, help="Up to before this position.")
 @click.option("--since", metavar="TIME", callback=time_option, help="Not older; without a zone it is UTC.")
 @click.option("--until", metavar="TIME", callback=time_option, help="Not newer.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help=f"At most so many; {SHOWN} if not said.")
@@ -249,7 +249,7 @@ async def _check_aggregate(events: EventStore, application: Application, type_: 
     raise UnknownName(f"there is no aggregate `{type_}`", help=did_you_mean(type_, application.aggregates))
 
 
-@command.command("show")
+@command.command("show", short_help="Print one event as a whole.")
 @FILE
 @click.argument("event", metavar="POSITION|EVENT_ID")
 @ENV_FILE

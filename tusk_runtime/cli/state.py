@@ -19,6 +19,9 @@ from tusk_runtime.running.history import answer_of, stream_of
 from tusk_runtime.running.service import AggregateAnswer
 from tusk_runtime.store.protocol import EventStore, StreamId
 
+MOST_VERSIONS = 2**31 - 1
+"""Of an aggregate, in any store."""
+
 
 class _Moment(NamedTuple):
     """A version of an aggregate, or a time (µs), as it was written."""
@@ -105,7 +108,8 @@ class _Past:
 
     async def at(self, events: EventStore, stream: StreamId, moment: _Moment) -> _Then:
         """The aggregate at a moment. Raises NotFound where there is none, and Invalid."""
-        found = await events.read_stream(stream, until_version=moment.version, until=moment.time)
+        version = None if moment.version is None else min(moment.version, MOST_VERSIONS)
+        found = await events.read_stream(stream, until_version=version, until=moment.time)
         if not found:
             if moment.text and await events.read_stream(stream, limit=1):
                 return _Then(stream, None, (), {}, {})

@@ -24,7 +24,6 @@ T = TypeVar("T")
 
 LARGEST = 2**63 - 1
 """The last position that a store could have."""
-POSITION = click.IntRange(0, LARGEST)
 
 
 def load(file: Path, env_file: Path | None, format_: str = "text") -> Application:
@@ -55,6 +54,8 @@ def with_store(
         stop_refused(error)
     except (StartFailed, StoreError) as error:
         stop_failed(str(error))
+    except UnicodeEncodeError:
+        stop_failed("what is given is not UTF-8")  # a name or an id of the command line
 
 
 def stop_refused(error: Refused) -> NoReturn:
@@ -102,6 +103,13 @@ def id_option(context: click.Context, parameter: click.Parameter, value: str | N
         return uuid.UUID(value).bytes
     except ValueError:
         raise click.BadParameter(f"write a UUID, not {value!r}") from None
+
+
+def position_option(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
+    """The callback of an option that is a position."""
+    if value is not None and not is_number(value):
+        raise click.BadParameter(f"write a whole number from 0, not {value!r}")
+    return None if value is None else int(value)
 
 
 def is_number(text: str) -> bool:

@@ -14,7 +14,7 @@ from typing import BinaryIO
 import click
 
 from tusk_runtime.cli.output import ENV_FILE, FILE, stop_failed
-from tusk_runtime.cli.stored import POSITION, load, progress, with_store
+from tusk_runtime.cli.stored import load, position_option, progress, with_store
 from tusk_runtime.errors import BadInput
 from tusk_runtime.store.protocol import Store
 from tusk_runtime.store.transfer import importing
@@ -22,12 +22,18 @@ from tusk_runtime.store.transfer.exporting import export
 from tusk_runtime.store.transfer.lines import End
 
 
-@click.command("export")
+@click.command("export", short_help="Write everything, as lines of JSON.")
 @FILE
 @click.option(
     "--output", type=click.Path(path_type=Path, dir_okay=False), help="The file to write, for its owner only."
 )
-@click.option("--after", type=POSITION, default=0, metavar="N", help="Only what stands behind this position.")
+@click.option(
+    "--after",
+    default="0",
+    metavar="N",
+    callback=position_option,
+    help="Only what stands behind this position.",
+)
 @click.option("--force", is_flag=True, help="Overwrite a file that is there.")
 @ENV_FILE
 def export_command(file: Path, output: Path | None, after: int, force: bool, env_file: Path | None) -> None:
@@ -80,7 +86,7 @@ async def _export(store: Store, target: BinaryIO, after: int) -> End:
     return end
 
 
-@click.command("import")
+@click.command("import", short_help="Fill an empty store with an export.")
 @FILE
 @click.argument("source", metavar="[INPUT]", default="-", type=click.Path(allow_dash=True, dir_okay=False))
 @click.option(
