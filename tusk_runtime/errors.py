@@ -3,6 +3,7 @@
 TuskError
 ├── InvalidConfiguration        the .tsk file, or something it names, is wrong (exit code 78)
 ├── StartFailed                 the configuration is right, but this machine cannot run it (exit code 1)
+├── BadInput                    what should be imported is no whole export, or does not fit    (exit code 1)
 ├── Refused                     a request was understood and turned down; nothing was written
 │   ├── UnknownName             no such command, query, aggregate type or projection           (404)
 │   ├── NotFound                the aggregate or the row is not there                          (404)
@@ -51,6 +52,14 @@ class StartFailed(TuskError):
         self.message = message
         self.help = help
         super().__init__(message if not help else f"{message}\n  help: {help}")
+
+
+class BadInput(TuskError):
+    """What should be imported is no whole export, or does not fit: `line`, counted from 1, says where."""
+
+    def __init__(self, line: int, message: str) -> None:
+        self.line = line
+        super().__init__(f"line {line}: {message}")
 
 
 class Refused(TuskError):

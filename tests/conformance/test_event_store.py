@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -573,3 +574,45 @@ class TestLife:
         if close:
             await store.close()
         return store
+
+
+class TestLedger:
+    async def test_in_the_order_of_positions(self, events: EventStore) -> None:
+        """Commands without events stand behind the one whose event they found; among them ids decide."""
+        early, late = b"\x01" * 16, b"\xfe" * 16
+        begin = decision("a", 0, refusal=b'{"no":1}', command_id=late, fingerprint=2**64 - 1)
+        batch = [
+            decision("a", 0, "Placed", "Paid", command_id=b"\xff" * 16),
+            decision("b", 0, "Placed", command_id=b"\x02" * 16),
+            decision("b", 1, command_id=b"\x03" * 16),
+            decision("a", 2, command_id=early),
+        ]
+        rows = [*await events.append([begin]), *await events.append(batch)]
+        rows += await events.append([decision("c", 0, "Placed", command_id=b"\x04" * 16)])
+        wanted = [rows[0], rows[1], rows[2], rows[4], rows[3], rows[5]]
+        assert [row.position for row in wanted] == [0, 2, 3, 3, 3, 4]
+        assert list(await events.ledger()) == wanted
+        for start in range(len(wanted)):
+            assert list(await events.ledger(wanted[start], 2)) == wanted[start + 1 : start + 3]
+        assert list(await events.ledger(limit=4)) == wanted[:4]
+
+    async def test_an_empty_one(self, events: EventStore) -> None:
+        assert list(await events.ledger()) == []
+
+    async def test_page_by_page(self, events: EventStore) -> None:
+        dice = random.Random(7)
+        rows: list[Recorded] = []
+        versions = [0] * 5
+        for _ in range(40):
+            batch = []
+            for _ in range(dice.randrange(1, 6)):
+                number, count = dice.randrange(5), dice.choice([0, 0, 1, 3])
+                batch.append(decision(str(number), versions[number], *["Placed"] * count))
+                versions[number] += count
+            rows += await events.append(batch)
+        rows.sort(key=lambda row: row.place)
+        found: list[Recorded] = []
+        while page := await events.ledger(found[-1] if found else None, 7):
+            assert len(page) <= 7
+            found += page
+        assert found == rows

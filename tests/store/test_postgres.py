@@ -119,7 +119,7 @@ class TestOpening:
 
     async def test_looking_makes_nothing(self, dsn: str, admin: asyncpg.Connection) -> None:
         with pytest.raises(StartFailed, match="no tables"):
-            await PostgresStore(dsn).open(create=False)
+            await PostgresStore(dsn).open(read_only=True)
         assert await admin.fetchval("SELECT count(*) FROM pg_tables WHERE schemaname = current_schema()") == 0
 
     async def test_a_newer_schema(self, dsn: str, store: PostgresStore, admin: asyncpg.Connection) -> None:

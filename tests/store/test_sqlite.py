@@ -153,6 +153,45 @@ class TestOpening:
         assert SqliteStore(".tusk/shop.db").description == "sqlite .tusk/shop.db"
 
 
+class TestReadingOnly:
+    async def refused(self, path: Path) -> str:
+        with pytest.raises(StartFailed) as caught:
+            await SqliteStore(path).open(read_only=True)
+        return str(caught.value)
+
+    async def test_what_is_no_store(self, path: Path) -> None:
+        assert "there is no database" in await self.refused(path)
+        assert not path.exists()
+        path.touch()
+        assert "is empty" in await self.refused(path)
+        path.write_bytes(b"no database" * 500)
+        assert "not a database" in await self.refused(path)
+        path.unlink()
+        apsw.Connection(str(path)).execute("CREATE TABLE notes (text)")
+        assert "another program" in await self.refused(path)
+        assert "is a folder" in await self.refused(path.parent)
+
+    async def test_a_newer_schema(self, store: SqliteStore, path: Path) -> None:
+        await on_writer(
+            store, lambda each: each.execute("UPDATE tusk_meta SET value = '99' WHERE key = 'schema'")
+        )
+        assert "upgrade tusk-runtime" in await self.refused(path)
+
+    async def test_where_nothing_can_be_written(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A backup on a disk for reading only: no file is made beside it."""
+        store = SqliteStore(path)
+        await store.open()
+        await store.events.append([decision()])
+        await store.close()
+        path.with_name(path.name + ".lock").unlink()
+        monkeypatch.setattr(files.os, "access", lambda place, mode: False)
+        reading = SqliteStore(path)
+        await reading.open(read_only=True)
+        assert len(await reading.events.read()) == 1
+        assert list(path.parent.iterdir()) == [path]
+        await reading.close()
+
+
 class TestMemoryOfTheWriter:
     async def test_only_so_many_streams_are_remembered(
         self, store: SqliteStore, monkeypatch: pytest.MonkeyPatch

@@ -14,6 +14,7 @@ VERBS: dict[str, tuple[str, str]] = {
     ),
     "env": ("tusk_runtime.cli.env", "List the environment variables that a file asks for."),
     "eval": ("tusk_runtime.cli.eval", "Print the value of an expression for an event."),
+    "events": ("tusk_runtime.cli.events", "Read the events that an application has stored."),
     "explain": ("tusk_runtime.cli.explain", "Say what a code, key, type, function or operator means."),
     "extract": ("tusk_runtime.cli.extract", "Take the configuration out of a Markdown guide."),
     "fmt": ("tusk_runtime.cli.fmt", "Put files into their one form: indentation, spaces, blank lines."),
@@ -23,6 +24,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "schema": ("tusk_runtime.cli.schema", "Print the JSON Schema of a .tsk file, or of what one declares."),
     "send": ("tusk_runtime.cli.send", "Send the rows of a CSV or JSON-lines file as commands."),
     "show": ("tusk_runtime.cli.show", "Print a file as the runtime reads it."),
+    "state": ("tusk_runtime.cli.state", "Print an aggregate as it is, or as it was."),
     "store": ("tusk_runtime.cli.store", "Look after what an application has stored."),
     "test": ("tusk_runtime.cli.test", "Run the tests that a file declares."),
 }

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
-from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import click
 
-from tusk_runtime.cli.output import (
-    ENV_FILE,
-    FAILED,
-    FILE,
-    FORMAT,
-    GOOD,
-    environment,
-    print_json,
-    stop_failed,
-    stop_invalid,
-)
-from tusk_runtime.errors import InvalidConfiguration, StartFailed, StoreError
-from tusk_runtime.running.load import load_or_raise
+from tusk_runtime.cli.output import ENV_FILE, FAILED, FILE, FORMAT, GOOD, print_json
+from tusk_runtime.cli.stored import load, progress, with_store
+from tusk_runtime.model.application import Application
+from tusk_runtime.running.stored_versions import without_path
+from tusk_runtime.store.protocol import Store
+from tusk_runtime.store.verify import Verdict, verify
 
 
 @click.group("store")
@@ -39,17 +29,12 @@ def verify_command(file: Path, env_file: Path | None, format_: str) -> None:
     """Read every event of the store of FILE, and say whether it is whole. Exit code 1 if it is not.
 
     Positions and versions have no holes, the ledger says of each command what its events say, all data is
-    JSON, and FILE says how events of every stored version are read. A SQLite store must not be running:
-    verify a backup of one that is.
+    JSON, and FILE says how events of every stored version are read. The application may run meanwhile: what
+    it had stored when this began is read.
     """
-    try:
-        application = load_or_raise(file, environment(env_file))
-    except InvalidConfiguration as error:
-        stop_invalid(error, format_)
-    try:
-        name, verdict = asyncio.run(_verify(application, file, quiet=format_ == "json"))
-    except (StartFailed, StoreError) as error:
-        stop_failed(str(error))
+    application = load(file, env_file, format_)
+    quiet = format_ == "json"
+    name, verdict = with_store(application, file, lambda store: _verify(application, store, quiet=quiet))
     if format_ == "json":
         print_json({"store": name, **asdict(verdict)})
     else:
@@ -63,28 +48,9 @@ def verify_command(file: Path, env_file: Path | None, format_: str) -> None:
     sys.exit(FAILED if verdict.problems else GOOD)
 
 
-async def _verify(application: Any, file: Path, *, quiet: bool) -> tuple[str, Any]:
-    from tusk_runtime.running.backends import store_of
-    from tusk_runtime.running.stored_versions import without_path
-    from tusk_runtime.store.verify import verify
-
-    store = store_of(application.settings, file)
-    await store.open(create=False)
-    try:
-        total = await store.events.head()
-        hidden = quiet or not sys.stderr.isatty() or not total
-        with nullcontext() if hidden else click.progressbar(length=total, file=sys.stderr) as bar:
-            seen = 0
-
-            def progress(done: int, all_: int) -> None:
-                nonlocal seen
-                if bar is not None:
-                    bar.update(done - seen)
-                seen = done
-
-            verdict = await verify(store.events, progress)
-            for problem in await without_path(application, store.events):
-                verdict.problems.append(f"{problem.span}: {problem.message}; {problem.help}")
-            return store.description, verdict
-    finally:
-        await store.close()
+async def _verify(application: Application, store: Store, *, quiet: bool) -> tuple[str, Verdict]:
+    with progress(await store.events.head(), quiet=quiet) as bar:
+        verdict = await verify(store.events, lambda done, all_: bar(done))
+    for problem in await without_path(application, store.events):
+        verdict.problems.append(f"{problem.span}: {problem.message}; {problem.help}")
+    return store.description, verdict

@@ -11,14 +11,14 @@ from typing import Any
 import orjson
 
 from tusk_runtime.aggregates.bus import CommandBus
-from tusk_runtime.aggregates.decide import meta_of, refusal_of
+from tusk_runtime.aggregates.decide import meta_of
 from tusk_runtime.clock import Clock, SystemClock, to_datetime
 from tusk_runtime.errors import Invalid, NotFound, StartFailed, StoreUnavailable, Unavailable, UnknownName
 from tusk_runtime.events import OUTSIDE, Caller, StoredEvent, new_id
-from tusk_runtime.expressions import ExpressionFailed
 from tusk_runtime.language.diagnostics import did_you_mean
 from tusk_runtime.model.application import Application
 from tusk_runtime.running.backends import needs_restart
+from tusk_runtime.running.history import answer_of, stream_of
 from tusk_runtime.running.reads import ReadSide
 from tusk_runtime.running.service import (
     AggregateAnswer,
@@ -28,7 +28,7 @@ from tusk_runtime.running.service import (
     Status,
 )
 from tusk_runtime.running.stored_versions import check_stored_versions
-from tusk_runtime.store.protocol import Store, StreamId
+from tusk_runtime.store.protocol import Store
 
 LIVE_PAGE = 200
 HEARTBEAT = 5.0
@@ -171,24 +171,11 @@ class Runtime:
         self, aggregate_type: str, aggregate_id: str, *, version: int | None = None, at: int | None = None
     ) -> AggregateAnswer:
         """The state of an aggregate; see Service."""
-        declared = self._application.aggregates.get(aggregate_type)
-        if declared is None:
-            known = self._application.aggregates
-            raise UnknownName(
-                f"there is no aggregate `{aggregate_type}`", help=did_you_mean(aggregate_type, known)
-            )
-        if declared.id.kind == "uuid":
-            aggregate_id = aggregate_id.lower()
-        events = await self._store.events.read_stream(
-            StreamId(aggregate_type, aggregate_id), until_version=version, until=at
-        )
+        stream = stream_of(self._application, aggregate_type, aggregate_id)
+        events = await self._store.events.read_stream(stream, until_version=version, until=at)
         if not events:
             raise NotFound(f"there is no {aggregate_type} {aggregate_id}" + (" at that time" if at else ""))
-        try:
-            state = self._bus.fold(aggregate_type, events)
-        except ExpressionFailed as failure:
-            raise refusal_of(failure) from failure
-        return AggregateAnswer(aggregate_type, aggregate_id, state.version, events[-1].position, state.values)
+        return answer_of(stream, events, self._bus.fold)
 
     async def events(
         self,

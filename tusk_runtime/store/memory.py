@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from heapq import nsmallest
 from itertools import islice
 from operator import attrgetter
 from time import monotonic
@@ -10,7 +11,7 @@ from typing import Any
 
 import apsw
 
-from tusk_runtime.errors import Conflict, StoreUnavailable, Superseded, Taken
+from tusk_runtime.errors import Conflict, StartFailed, StoreUnavailable, Superseded, Taken
 from tusk_runtime.events import StoredEvent, event_id_of
 from tusk_runtime.store import read_tables
 from tusk_runtime.store.driver import register_decimals, translated
@@ -52,8 +53,13 @@ class MemoryStore:
         """What it is."""
         return "memory"
 
-    async def open(self, *, create: bool = True) -> None:
-        """Do nothing: a store in memory is ready."""
+    async def open(self, *, read_only: bool = False) -> None:
+        """Do nothing: a store in memory is ready. Raises StartFailed where it should hold something."""
+        if read_only:
+            raise StartFailed(
+                "a store in memory ends with its process: there is nothing to read",
+                "keep the events: [event_store] backend: sqlite, or postgresql",
+            )
 
     async def migrate(self, *, apply: bool = True) -> Migration:
         """Do nothing: nothing is older than the process."""
@@ -176,6 +182,12 @@ class MemoryEvents:
         """The ledger rows of those of the commands that have one."""
         self._check_open()
         return {each: self._ledger[each] for each in command_ids if each in self._ledger}
+
+    async def ledger(self, after: Recorded | None = None, limit: int = 1000) -> Sequence[Recorded]:
+        """At most `limit` rows of the ledger behind one, in the order of their places."""
+        self._check_open()
+        rows = (row for row in self._ledger.values() if after is None or row.place > after.place)
+        return nsmallest(limit, rows, key=attrgetter("place"))
 
     async def read_streams(
         self, streams: Collection[StreamId], after: Mapping[StreamId, int] = NOWHERE

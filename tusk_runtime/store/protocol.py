@@ -69,6 +69,20 @@ class Recorded(NamedTuple):
     count: int  # type: ignore[assignment]  # a tuple's method, which nobody misses
     refusal: bytes | None
 
+    @property
+    def place(self) -> tuple[int, bool, bytes]:
+        """What orders the ledger: the position, and at one the command that wrote it before those without
+        events, and those by their ids."""
+        return self.position, self.count == 0, self.command_id
+
+
+def place_behind(row: Recorded | None) -> tuple[int, bytes]:
+    """The position behind which commands with events follow on a row of the ledger (None: the beginning), and
+    with it the id behind which those without follow."""
+    if row is None:
+        return -1, b""
+    return row.position, b"" if row.count else row.command_id
+
 
 class StreamId(NamedTuple):
     """An aggregate: its type and its id."""
@@ -127,6 +141,10 @@ class EventStore(Protocol):
 
     async def recorded(self, command_ids: Collection[bytes]) -> Mapping[bytes, Recorded]:
         """The ledger rows of those of the commands that have one."""
+        ...
+
+    async def ledger(self, after: Recorded | None = None, limit: int = 1000) -> Sequence[Recorded]:
+        """At most `limit` rows of the ledger behind one, in the order of their places."""
         ...
 
     async def read_streams(
@@ -334,10 +352,11 @@ class Store(Protocol):
         """What and where it is, for people, without secrets: `sqlite .tusk/shop.db`."""
         ...
 
-    async def open(self, *, create: bool = True) -> None:
+    async def open(self, *, read_only: bool = False) -> None:
         """Connect, and make or check the schema. Raises StartFailed with what to do.
 
-        Without `create` it is one, too, if there is nothing yet.
+        With `read_only` nothing is made, and whatever would write raises StoreUnavailable: so it may be
+        opened beside the process that runs the application. StartFailed also says that nothing is there yet.
         """
         ...
 

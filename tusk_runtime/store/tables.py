@@ -146,6 +146,16 @@ def describe(prefix: str = "tusk_", log: str = "tusk_events", *, partitioned: bo
     Index(f"{prefix}streams_aggregate", streams.aggregate_id, streams.aggregate_type, unique=True)
     Index(f"{log}_stream", events.stream, events.version, unique=True)
     correlated = events.correlation_id.is_not(None)
+    # The commands that wrote no event are found by no event. It costs nothing where others are written.
+    commands = tables.commands.c
+    idle = commands["count"] == 0
+    Index(
+        f"{prefix}commands_idle",
+        commands.position,
+        commands.command_id,
+        sqlite_where=idle,
+        postgresql_where=idle,
+    )
     Index(
         f"{log}_correlation",
         events.correlation_id,

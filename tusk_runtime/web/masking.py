@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
 from tusk_runtime.events import StoredEvent
 from tusk_runtime.model.application import Application, EventType
-from tusk_runtime.running.service import AggregateAnswer, Service
+from tusk_runtime.running.service import AggregateAnswer
 from tusk_runtime.types import MASK, Type, masker
 from tusk_runtime.types.personal import Mask
+
+
+class Live(Protocol):
+    """Whatever knows the application that is live: a service, most often."""
+
+    @property
+    def application(self) -> Application:
+        """The application; another object after a reload."""
+        ...
 
 
 class Masks:
     """The masks of the application that is live; those of another one after a reload."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Live) -> None:
         self._service = service
         self._application: Application | None = None
         self._masks: Mapping[str, Mask | None] = {}

@@ -1,17 +1,17 @@
-"""Version 2 has tables for snapshots and for what is unique."""
+"""Version 2 has tables for snapshots and for what is unique, and finds the commands without events."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from alembic.operations import Operations
-from sqlalchemy import BigInteger, Column, Integer, LargeBinary
+from sqlalchemy import BigInteger, Column, Integer, LargeBinary, sql
 
 _LONG = BigInteger().with_variant(Integer(), "sqlite")
 
 
 def upgrade(op: Operations, prefix: str, log: str) -> None:
-    """Add the tables."""
+    """Add the tables and the index."""
     lean: dict[str, Any] = {"sqlite_with_rowid": False, "sqlite_strict": True}
     op.create_table(
         f"{prefix}snapshots",
@@ -20,6 +20,14 @@ def upgrade(op: Operations, prefix: str, log: str) -> None:
         Column("version", Integer, nullable=False),
         Column("state", LargeBinary, nullable=False),
         **lean,
+    )
+    idle = sql.text("count = 0")
+    op.create_index(
+        f"{prefix}commands_idle",
+        f"{prefix}commands",
+        ["position", "command_id"],
+        sqlite_where=idle,
+        postgresql_where=idle,
     )
     op.create_table(
         f"{prefix}uniques",

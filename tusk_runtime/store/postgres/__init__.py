@@ -73,19 +73,19 @@ class PostgresStore:
         """What and where it is: `postgresql db.example:5432/shop`."""
         return f"postgresql {place_of(self._dsn)}"
 
-    async def open(self, *, create: bool = True) -> None:
+    async def open(self, *, read_only: bool = False) -> None:
         """Connect, and make or check the schema. Raises StartFailed."""
         place, address = place_of(self._dsn), self._address()
         try:
             connection = await connect(address)
             try:
                 names = await made_or_checked(
-                    connection, self._table, self._partitions if create else None, place
+                    connection, self._table, None if read_only else self._partitions, place
                 )
                 head = await Reader(names).head(connection)
             finally:
                 await close(connection)
-            await self._link.open(address, names, head, self._pool_size)
+            await self._link.open(address, names, head, self._pool_size, read_only=read_only)
         except (*FAILURES, ValueError) as error:
             raise self._failed(error) from None
 
@@ -124,7 +124,7 @@ class PostgresEvents:
 
     async def append(self, batch: Sequence[Decision]) -> Sequence[Recorded]:
         """Write all decisions in one transaction, durable when this returns."""
-        return await self._link.parts.appender.append(batch)
+        return await self._link.appender.append(batch)
 
     async def promises(self) -> Mapping[str, Collection[bytes]]:
         """The promises that are kept, by type of aggregates."""
@@ -133,13 +133,17 @@ class PostgresEvents:
     async def promise(self, wanted: Mapping[str, Collection[bytes]], fill: Fill) -> None:
         """Keep these promises for some types of aggregates from now on, and no others for them."""
         try:
-            await self._link.parts.appender.keep(wanted, fill)
+            await self._link.appender.keep(wanted, fill)
         except FAILURES as error:
             raise translated(error, "nothing was changed") from error
 
     async def recorded(self, command_ids: Collection[bytes]) -> Mapping[bytes, Recorded]:
         """The ledger rows of those of the commands that have one."""
         return await self._link.read(self._link.parts.reader.recorded, command_ids)
+
+    async def ledger(self, after: Recorded | None = None, limit: int = 1000) -> Sequence[Recorded]:
+        """At most `limit` rows of the ledger behind one, in the order of their places."""
+        return await self._link.read(self._link.parts.reader.ledger, after, limit)
 
     async def read_streams(
         self, streams: Collection[StreamId], after: Mapping[StreamId, int] = NOWHERE

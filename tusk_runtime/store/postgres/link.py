@@ -46,6 +46,7 @@ class Link:
     def __init__(self) -> None:
         self.head = Head()
         self._open: _Open | None = None
+        self._read_only = False
 
     @property
     def parts(self) -> _Open:
@@ -54,8 +55,17 @@ class Link:
             raise StoreUnavailable("the store is closed")
         return self._open
 
-    async def open(self, address: Address, names: Names, head: int, pool_size: int) -> None:
+    @property
+    def appender(self) -> Appender:
+        """What writes to the log. Raises StoreUnavailable if the store is not open for it."""
+        self._check_writable()
+        return self.parts.appender
+
+    async def open(
+        self, address: Address, names: Names, head: int, pool_size: int, *, read_only: bool = False
+    ) -> None:
         """Begin with a log that ends at `head`."""
+        self._read_only = read_only
         self.head.advance(head)
         reader = Reader(names)
         listener = Listener(address, names, reader, self.head)
@@ -109,8 +119,13 @@ class Link:
         **kwargs: P.kwargs,
     ) -> T:
         """Change read models over a connection for writing."""
+        self._check_writable()
         try:
             async with self.parts.writers.acquire(timeout=ACQUIRE_SECONDS) as connection:
                 return await work(connection, *args, **kwargs)
         except FAILURES as error:
             raise translated(error, "the database cannot be written") from error
+
+    def _check_writable(self) -> None:
+        if self._read_only:
+            raise StoreUnavailable("the store is open for reading only")

@@ -13,7 +13,7 @@ import asyncpg
 
 from tusk_runtime.events import StoredEvent, event_id_of
 from tusk_runtime.store.postgres.names import Names
-from tusk_runtime.store.protocol import Recorded, StreamId
+from tusk_runtime.store.protocol import Recorded, StreamId, place_behind
 from tusk_runtime.store.signs import unsigned
 
 FIELDS: Mapping[str, str] = {
@@ -75,6 +75,25 @@ class Reader:
             command_id: Recorded(command_id, unsigned(fingerprint), *rest)
             for command_id, fingerprint, *rest in rows
         }
+
+    async def ledger(
+        self, connection: asyncpg.Connection, after: Recorded | None, limit: int
+    ) -> list[Recorded]:
+        """Rows of the ledger behind one, in the order of their places."""
+        names = self._sql
+        # Commands with events in the order of those, the others by their own index, as many as are wanted.
+        rows = await connection.fetch(
+            "SELECT c.command_id, c.fingerprint, n.name, s.aggregate_id, c.version, c.position, c.count, "
+            f"c.refusal FROM ((SELECT c.* FROM {names.events} e JOIN {names.commands} c "
+            "ON c.command_id = e.command_id WHERE e.position > $1 AND e.ordinal = 0 "
+            f"ORDER BY e.position LIMIT $3) UNION ALL (SELECT * FROM {names.commands} "
+            "WHERE count = 0 AND (position, command_id) > ($1, $2) ORDER BY position, command_id LIMIT $3)) "
+            f"c JOIN {names.streams} s ON s.id = c.stream JOIN {names.names} n ON n.id = s.aggregate_type "
+            "ORDER BY c.position, c.count = 0, c.command_id LIMIT $3",
+            *place_behind(after),
+            limit,
+        )
+        return [Recorded(command_id, unsigned(fingerprint), *rest) for command_id, fingerprint, *rest in rows]
 
     async def streams(
         self, connection: asyncpg.Connection, streams: Collection[StreamId], after: Mapping[StreamId, int]

@@ -35,6 +35,7 @@ from tusk_runtime.store.sqlite.appending import Appender
 from tusk_runtime.store.sqlite.files import (
     PAGES_BETWEEN_CHECKPOINTS,
     ProcessLock,
+    check_readable,
     checkpoint,
     connect_reader,
     connect_writer,
@@ -52,6 +53,8 @@ P = ParamSpec("P")
 
 QUERY_THREADS = 2
 LOG_THREADS = 2
+POLL_SECONDS = 0.1
+"""How often a store that another process writes to is asked for new events."""
 
 SMALL_BATCH = 32
 """Decisions that may be written on the loop: with more, the loop has better things to do meanwhile."""
@@ -90,10 +93,17 @@ class SqliteStore:
         """What and where it is: `sqlite .tusk/shop.db`."""
         return f"sqlite {self._given}"
 
-    async def open(self, *, create: bool = True) -> None:
-        """Take the file for this process, and make or check its schema. Raises StartFailed."""
-        if not create and not self._path.exists():
-            raise StartFailed(f"there is no database `{self._given}` yet", "start the application once")
+    async def open(self, *, read_only: bool = False) -> None:
+        """Take the file for this process, and make or check its schema. Raises StartFailed.
+
+        For reading only, nothing is taken: another process may have it, and write.
+        """
+        if read_only:
+            if not self._path.exists():
+                raise StartFailed(f"there is no database `{self._given}` yet", "start the application once")
+            check_readable(self._path)
+            self._writer.read_only = True
+            return
         try:
             prepare(self._path)
             self._lock.acquire()
@@ -130,6 +140,7 @@ class _Writer:
         self._appender = Appender()
         self._head = head
         self._pages = 0
+        self.read_only = False
 
     async def open(self) -> None:
         await self._lane.run(self._open)
@@ -138,6 +149,7 @@ class _Writer:
         await self._lane.close()
 
     async def append(self, batch: Sequence[Decision]) -> list[Recorded]:
+        self._check_writable()
         lane = self._lane
         if len(batch) <= SMALL_BATCH and self._appender.seconds < QUICK_SECONDS and lane.idle:
             answers = lane.run_here(self._append, batch)
@@ -147,15 +159,21 @@ class _Writer:
         return answers
 
     async def keep(self, wanted: Mapping[str, Collection[bytes]], held: Held) -> None:
+        self._check_writable()
         await self._lane.run(self._appender.keep, wanted, held)
 
     async def run(
         self, work: Callable[Concatenate[apsw.Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Do something that may be lost with the power, since it can be computed again."""
+        self._check_writable()
         result = await self._lane.run(self._relaxed, lambda connection: work(connection, *args, **kwargs))
         self._tidy_up()
         return result
+
+    def _check_writable(self) -> None:
+        if self.read_only:
+            raise StoreUnavailable("the store is open for reading only")
 
     def _open(self, connection: apsw.Connection) -> None:
         connection.set_wal_hook(self._committed)
@@ -216,6 +234,10 @@ class SqliteEvents:
         """The ledger rows of those of the commands that have one."""
         return await self._commands.run(self._reader.recorded, command_ids)
 
+    async def ledger(self, after: Recorded | None = None, limit: int = 1000) -> Sequence[Recorded]:
+        """At most `limit` rows of the ledger behind one, in the order of their places."""
+        return await self._log.run(self._reader.ledger, after, limit)
+
     async def read_streams(
         self, streams: Collection[StreamId], after: Mapping[StreamId, int] = NOWHERE
     ) -> Mapping[StreamId, Sequence[StoredEvent]]:
@@ -271,6 +293,8 @@ class SqliteEvents:
 
     async def head(self) -> int:
         """The position of the newest event, 0 for an empty store."""
+        if self._writer.read_only:  # another process may have written meanwhile
+            self._head.reach(await self._log.run(self._reader.head))
         return self._head.position
 
     async def types(self) -> Collection[str]:
@@ -280,12 +304,17 @@ class SqliteEvents:
     async def count(self, after: int, types: Collection[str] | None = None) -> int:
         """How many events stand behind a position."""
         if types is None:
-            return max(0, self._head.position - max(0, after))  # positions have no holes here
+            return max(0, await self.head() - max(0, after))  # positions have no holes here
         return await self._log.run(self._reader.count, after, types)
 
     async def wait_beyond(self, position: int, timeout: float) -> int:
         """Wait until the head is beyond a position, or for `timeout` seconds. Returns the head."""
-        return await self._head.wait_beyond(position, timeout)
+        if not self._writer.read_only:
+            return await self._head.wait_beyond(position, timeout)
+        deadline = monotonic() + timeout
+        while (head := await self.head()) <= position and monotonic() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(POLL_SECONDS)  # another process sends no sign
+        return head
 
 
 class SqliteReadModels:

@@ -12,7 +12,7 @@ from pathlib import Path
 import apsw
 
 from tusk_runtime.errors import StartFailed
-from tusk_runtime.store.driver import register_decimals, transaction, translated
+from tusk_runtime.store.driver import fetch_all, register_decimals, transaction, translated
 from tusk_runtime.store.naming import SCHEMA_VERSION
 
 PAGE_BYTES = 4096
@@ -96,9 +96,29 @@ def connect_writer(path: Path) -> apsw.Connection:
     return connection
 
 
+def check_readable(path: Path) -> None:
+    """See that there is a database of ours that can be read. Raises StartFailed with what to do."""
+    if path.is_dir():
+        raise StartFailed(f"`{path}` is a folder", f"name a file in it, such as `{path / 'tusk.db'}`")
+    try:
+        connection = connect_reader(path)
+        try:
+            if not is_ours(connection, path):
+                raise StartFailed(f"the database `{path}` is empty", "start the application once")
+            _check_version(connection, path)
+        finally:
+            connection.close()
+    except apsw.Error as error:
+        raise failed(error, path) from error
+
+
 def connect_reader(path: Path) -> apsw.Connection:
     """Open the database for reading only."""
-    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY, statementcachesize=STATEMENTS)
+    name, flags = str(path), apsw.SQLITE_OPEN_READONLY
+    if not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists():
+        # A backup on a disk that cannot be written: the files that readers share cannot be made beside it.
+        name, flags = f"{path.as_uri()}?immutable=1", flags | apsw.SQLITE_OPEN_URI
+    connection = apsw.Connection(name, flags=flags, statementcachesize=STATEMENTS)
     connection.set_busy_timeout(2000)
     restrict(connection)
     register_decimals(connection)
@@ -128,6 +148,10 @@ def _make_or_check(connection: apsw.Connection, path: Path) -> None:
 
         make_schema(connection, tuple(creation()))
         return
+    _check_version(connection, path)
+
+
+def _check_version(connection: apsw.Connection, path: Path) -> None:
     if (version := schema_version(connection, path)) < SCHEMA_VERSION:
         raise StartFailed(
             f"`{path}` was written by an older version of this program: its schema is {version}, "
@@ -138,7 +162,7 @@ def _make_or_check(connection: apsw.Connection, path: Path) -> None:
 
 def is_ours(connection: apsw.Connection, path: Path) -> bool:
     """Whether the store's tables are there; not if there are none. Raises StartFailed if there are others."""
-    objects = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema").fetchall()}
+    objects = {name for (name,) in fetch_all(connection, "SELECT name FROM sqlite_schema")}
     if objects and "tusk_meta" not in objects:
         raise StartFailed(
             f"`{path}` is the database of another program", "name a file that does not exist yet"

@@ -12,7 +12,7 @@ import apsw
 
 from tusk_runtime.events import StoredEvent
 from tusk_runtime.store.driver import execute_rows, fetch_all, fetch_one, rows_of_parameters
-from tusk_runtime.store.protocol import Recorded, StreamId
+from tusk_runtime.store.protocol import Recorded, StreamId, place_behind
 from tusk_runtime.store.signs import unsigned
 from tusk_runtime.store.sqlite.pages import NEED_STREAMS, Pages
 
@@ -23,6 +23,16 @@ FIND_COMMANDS = (
     "FROM tusk_commands c JOIN tusk_streams s ON s.id = c.stream "
     "JOIN tusk_names n ON n.id = s.aggregate_type "
     "WHERE c.command_id IN (VALUES "
+)
+# Commands with events in the order of those, the others by their own index, each as many as are wanted.
+LEDGER = (
+    "SELECT c.command_id, c.fingerprint, n.name, s.aggregate_id, c.version, c.position, c.count, c.refusal "
+    "FROM (SELECT * FROM (SELECT c.* FROM tusk_events e CROSS JOIN tusk_commands c "
+    "ON c.command_id = e.command_id WHERE e.position > ?1 AND e.ordinal = 0 ORDER BY e.position LIMIT ?3) "
+    "UNION ALL SELECT * FROM (SELECT * FROM tusk_commands "
+    "WHERE count = 0 AND (position, command_id) > (?1, ?2) ORDER BY position, command_id LIMIT ?3)) c "
+    "JOIN tusk_streams s ON s.id = c.stream JOIN tusk_names n ON n.id = s.aggregate_type "
+    "ORDER BY c.position, c.count = 0, c.command_id LIMIT ?3"
 )
 # The order of joins is the order of the answer: by aggregate, and inside by the index over versions.
 STREAMS = (
@@ -66,6 +76,13 @@ class Reader:
             for command_id, fingerprint, *rest in rows:
                 found[command_id] = Recorded(command_id, unsigned(fingerprint), *rest)
         return found
+
+    def ledger(self, connection: apsw.Connection, after: Recorded | None, limit: int) -> list[Recorded]:
+        """Rows of the ledger behind one, in the order of their places."""
+        return [
+            Recorded(command_id, unsigned(fingerprint), *rest)
+            for command_id, fingerprint, *rest in fetch_all(connection, LEDGER, (*place_behind(after), limit))
+        ]
 
     def streams(
         self, connection: apsw.Connection, streams: Collection[StreamId], after: Mapping[StreamId, int]
@@ -172,6 +189,11 @@ class Reader:
     def names(self, connection: apsw.Connection) -> list[str]:
         """The names of all types of events and of aggregates."""
         return [name for (name,) in fetch_all(connection, "SELECT name FROM tusk_names")]
+
+    def head(self, connection: apsw.Connection) -> int:
+        """The position of the newest event."""
+        (position,) = fetch_one(connection, "SELECT max(position) FROM tusk_events")
+        return position or 0
 
     def count(self, connection: apsw.Connection, after: int, types: Collection[str]) -> int:
         """How many events of some types stand behind a position."""
