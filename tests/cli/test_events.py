@@ -78,6 +78,7 @@ def test_json_lines_are_those_of_the_api(bank: Stored) -> None:
         "position": 5,
         "event_id": event_id_text(command_id_from("c7"), 0),
         "event_type": "Withdrawn",
+        "event_version": 1,
         "aggregate_type": "Account",
         "aggregate_id": "a",
         "version": 3,
