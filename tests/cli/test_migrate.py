@@ -50,7 +50,7 @@ async def test_an_application_goes_on(bank: Path, serve: Any) -> None:
     assert "bank.db: brought from schema 1 to the present one\nwhat was before: " in done.stdout
     assert tusk("migrate", bank).stdout.endswith("bank.db: schema 2, nothing to do\n")
     assert tusk("migrate", bank, "--sql").stdout == ""
-    assert tusk("store", "verify", bank).stdout.endswith("4 events of 2 aggregates, 3 commands: good\n")
+    assert "4 events of 2 aggregates, 3 commands: good\n" in tusk("store", "verify", bank).stdout
     await _takes_a_command(serve(bank, "--no-watch"))
 
 

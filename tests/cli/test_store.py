@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sqlite3
 from pathlib import Path
 
@@ -43,7 +44,9 @@ def test_a_store_that_is_whole(tmp_path: Path) -> None:
     file = filled(tmp_path)
     done = tusk("store", "verify", file)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.endswith("bank.db: 3 events of 3 aggregates, 3 commands: good\n")
+    told, digest = done.stdout.splitlines()
+    assert told.endswith("bank.db: 3 events of 3 aggregates, 3 commands: good")
+    assert re.fullmatch("sha256 of all events: [0-9a-f]{64}", digest)
 
 
 def test_a_store_that_is_not(tmp_path: Path) -> None:

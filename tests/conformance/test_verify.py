@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,7 +22,7 @@ VERSION, COMMAND, DATA, METADATA = (
 
 
 async def test_an_empty_log(events: EventStore) -> None:
-    assert await verify(events) == Verdict()
+    assert await verify(events) == Verdict(sha256=hashlib.sha256().hexdigest())
 
 
 async def test_a_log_that_is_whole(events: EventStore) -> None:
@@ -30,8 +32,26 @@ async def test_a_log_that_is_whole(events: EventStore) -> None:
     await events.append([decision("long", 0, *["Placed"] * (PAGE + 5)), decision("a", 3, "Paid")])
     heard: list[tuple[int, int]] = []
     verdict = await verify(events, lambda done, all_: heard.append((done, all_)))
-    assert verdict == Verdict(events=6 + PAGE + 6, aggregates=4, commands=7)
+    assert replace(verdict, sha256="") == Verdict(events=6 + PAGE + 6, aggregates=4, commands=7)
     assert heard == [(PAGE, PAGE + 12), (PAGE + 12, PAGE + 12)]
+
+
+async def test_the_digest_is_that_of_the_same_log(events: EventStore) -> None:
+    """It is the same on every store, and another one for whatever is different in one event."""
+    at = {"command_id": b"1" * 16, "timestamp": 5}
+    await events.append([decision("a", 0, "Placed", "Paid", **at)])
+    before = (await verify(events)).sha256
+    assert before == (await verify(events)).sha256
+    other = MemoryStore().events
+    await other.append([decision("a", 0, "Placed", "Paid", **at)])
+    assert (await verify(other)).sha256 == before
+    for change in (
+        {**at, "timestamp": 6}, {**at, "data": b"{}"}, {**at, "command_id": b"2" * 16},
+        {**at, "correlation_id": b"3" * 16}, {**at, "aggregate_type": "Sale"},
+    ):  # fmt: skip
+        other = MemoryStore().events
+        await other.append([decision("a", 0, "Placed", "Paid", **change)])
+        assert (await verify(other)).sha256 != before
 
 
 class Damaged:

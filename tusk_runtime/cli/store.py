@@ -30,7 +30,8 @@ def verify_command(file: Path, env_file: Path | None, format_: str) -> None:
 
     Positions and versions have no holes, the ledger says of each command what its events say, all data is
     JSON, and FILE says how events of every stored version are read. The application may run meanwhile: what
-    it had stored when this began is read.
+    it had stored when this began is read. The digest is that of all events in their order: a copy of the
+    store has the same one.
     """
     application = load(file, env_file, format_)
     quiet = format_ == "json"
@@ -45,6 +46,7 @@ def verify_command(file: Path, env_file: Path | None, format_: str) -> None:
             f"{verdict.commands:,} commands: "
             + (f"{len(verdict.problems)} problems" if verdict.problems else "good")
         )
+        click.echo(f"sha256 of all events: {verdict.sha256}")
     sys.exit(FAILED if verdict.problems else GOOD)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,16 +14,23 @@ from tusk_runtime.store.protocol import EventStore
 
 PAGE = 2000
 MOST_PROBLEMS = 100
-FIELDS = ("aggregate_type", "aggregate_id", "version", "command_id", "data", "metadata")
+FIELDS = (
+    "aggregate_type", "aggregate_id", "version", "command_id", "data", "metadata",
+    "timestamp", "correlation_id",
+)  # fmt: skip
 
 
 @dataclass
 class Verdict:
-    """What was read, and what is wrong with it: the first hundred problems, in words."""
+    """What was read, and what is wrong with it: the first hundred problems, in words.
+
+    `sha256` is over all events, whole and in their order: two stores of the same digest hold the same log.
+    """
 
     events: int = 0
     aggregates: int = 0
     commands: int = 0
+    sha256: str = ""
     problems: list[str] = field(default_factory=list)
 
 
@@ -56,6 +64,7 @@ class _Verification:
         self._versions: dict[tuple[str, str], int] = {}
         self._commands: dict[bytes, _Command] = {}
         self._last = b""
+        self._digest = hashlib.sha256()
 
     async def run(self) -> Verdict:
         verdict, after, head = self._verdict, 0, await self._events.head()
@@ -64,14 +73,16 @@ class _Verification:
             if not page:
                 self._found(f"the log ends at {after}, and its head is {head}")
                 break
-            for position, _, *row in page:
+            for position, name, *row in page:
+                self._digest.update(_framed(position, name, *row))
                 if position != after + 1:
                     self._found(f"position {position} follows {after}")
                 after = position
-                self._event(position, *row)
+                self._event(position, *row[:6])
             await self._ask_ledger(last=after >= head)
             self._progress(after, head)
         verdict.aggregates = len(self._versions)
+        verdict.sha256 = self._digest.hexdigest()
         del verdict.problems[MOST_PROBLEMS:]
         return verdict
 
@@ -125,6 +136,12 @@ class _Verification:
 
     def _found(self, problem: str) -> None:
         self._verdict.problems.append(problem)
+
+
+def _framed(*values: object) -> bytes:
+    """Values one after the other, each behind its length, so that none can be taken for two."""
+    parts = [value if isinstance(value, bytes) else str(value).encode() for value in values]
+    return b"".join(len(part).to_bytes(8, "big") + part for part in parts)
 
 
 def _is_object(text: bytes) -> bool:
