@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from itertools import count
 from typing import Any
 
@@ -38,7 +39,11 @@ MAX_BATCH = 512
 """Commands in one transaction: large enough to share a sync, small enough that none waits long."""
 MAX_WAITING = 20_000
 """Commands that may wait before more are turned away with 429."""
-CONFLICT_TRIES = 8
+GROUP_TRIES, ALONE_TRIES = 4, 8
+"""How often a group, and then a command by itself, is decided again because another writer was first."""
+CROWDED = "too many writers on one aggregate; try again in a moment"
+TAKEN_TRIES = 8
+"""How often a group is decided again because a value turned out to be another aggregate's."""
 LEDGER_SECONDS = 10.0
 """How long the ledger is asked after a commit whose outcome is unknown, before that is the answer."""
 LEDGER_PAUSE = 0.2
@@ -245,49 +250,56 @@ class CommandBus:
             note.succeed()
 
     async def _answer(self, batch: Sequence[Waiting]) -> None:
-        open_ = await self._answer_repeated(batch)
-        if not open_:
+        left = await self._answer_repeated(batch)
+        if not left:
             return
         unknown: OutcomeUnknown | None = None
         try:
-            await self._decide_and_write(open_)
-            return
-        except Conflict:
-            pass  # another writer was first
-        except OutcomeUnknown as error:
-            unknown = error
-            open_ = await self._ask_ledger(open_, unknown)
-        except StoreUnavailable:
+            left, unknown = await self._try(left, GROUP_TRIES, unknown)
+        except (StoreUnavailable, OutcomeUnknown):
             raise
         except StoreError:
-            if len(open_) == 1:
+            if len(left) == 1:
                 raise
         # One by one, so that what is wrong with one fails no neighbour.
-        for waiting in open_:
+        for waiting in left:
             try:
-                await self._alone(waiting, unknown)
+                rest, why = await self._try([waiting], ALONE_TRIES, unknown)
+                if rest:
+                    waiting.fail(why or Unavailable(CROWDED))
             except StoreUnavailable:
                 raise
             except StoreError as error:
                 waiting.fail(unavailable(error))
 
-    async def _alone(self, waiting: Waiting, unknown: OutcomeUnknown | None) -> None:
-        for _ in range(CONFLICT_TRIES):
-            if not await self._ask_ledger([waiting], unknown):
-                return
-            self._states.forget([waiting.stream])
+    async def _try(
+        self, batch: Sequence[Waiting], tries: int, unknown: OutcomeUnknown | None
+    ) -> tuple[Sequence[Waiting], OutcomeUnknown | None]:
+        """Decide and write a group; again on what is there now, where another writer was first.
+
+        Gives those that still have no answer, and the error if nobody knows what became of them. Raises
+        OutcomeUnknown if that cannot be found out, and another StoreError, with nothing written, where trying
+        again would not help.
+        """
+        overtaken = False
+        for _ in range(tries):
             try:
-                await self._decide_and_write([waiting])
-                return
+                # A writer who was overtaken knows less than the one who was first, and would be so again.
+                async with self._store.alone() if overtaken else nullcontext():
+                    await self._decide_and_write(batch)
+                return [], unknown
             except Conflict:
-                pass
+                overtaken = True
             except OutcomeUnknown as error:
                 unknown = error
             except StoreUnavailable:
                 if unknown is None:
                     raise
+                raise unknown from None
+            batch = await self._ask_ledger(batch, unknown)
+            if not batch:
                 break
-        waiting.fail(unknown or Unavailable("too many writers on one aggregate; try again in a moment"))
+        return batch, unknown
 
     async def _ask_ledger(
         self, batch: Sequence[Waiting], unknown: OutcomeUnknown | None
@@ -354,11 +366,11 @@ class CommandBus:
                 break
             except Taken as taken:
                 # What the group took to be free is not: nothing was written, and it is decided again.
-                if tries == CONFLICT_TRIES:
+                if tries == TAKEN_TRIES:
                     raise
                 holders |= taken.holders
             except Conflict:
-                self._states.forget(states)
+                self._states.overtaken(states)
                 raise
             except TuskError:
                 self._states.clear()

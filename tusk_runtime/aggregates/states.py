@@ -22,6 +22,7 @@ class States:
         self._store = store
         self._snapshots = snapshots
         self._known: OrderedDict[StreamId, State] = OrderedDict()
+        self._behind: dict[StreamId, State] = {}
 
     async def of(self, streams: Iterable[StreamId], handlers: Handlers) -> dict[StreamId, State]:
         """The states of some aggregates; those that are not known are read from the log."""
@@ -29,7 +30,8 @@ class States:
         found = {stream: known.get(stream) for stream in streams}
         missing = [stream for stream, state in found.items() if state is None]
         if missing:
-            earlier = await self._snapshots.load(missing)
+            earlier = {stream: self._behind.pop(stream) for stream in missing if stream in self._behind}
+            earlier |= await self._snapshots.load([each for each in missing if each not in earlier])
             after = {stream: state.version for stream, state in earlier.items()}
             loaded = await self._store.read_streams(missing, after)
             for stream in missing:
@@ -51,11 +53,14 @@ class States:
         while len(known) > MAX_STATES:
             known.popitem(last=False)
 
-    def forget(self, streams: Iterable[StreamId]) -> None:
-        """Read these aggregates again when they are asked for next."""
+    def overtaken(self, streams: Iterable[StreamId]) -> None:
+        """Another writer was there first: read what came behind, when they are asked for next."""
         for stream in streams:
-            self._known.pop(stream, None)
+            state = self._known.pop(stream, None)
+            if state is not None and state.broken is None and len(self._behind) < MAX_STATES:
+                self._behind[stream] = state
 
     def clear(self) -> None:
         """Read everything again."""
         self._known.clear()
+        self._behind.clear()

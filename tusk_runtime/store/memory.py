@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from heapq import nsmallest
 from itertools import islice
 from operator import attrgetter
@@ -147,6 +148,11 @@ class MemoryEvents:
         if events:
             self._head.advance(position)
         return list(answers.values())
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        """A time in which only this store appends, as always."""
+        yield
 
     def _reserve(self, changes: Changes | None) -> None:
         if changes is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -124,6 +125,13 @@ class EventStore(Protocol):
         aggregate is not at its expected version or a command id is in the ledger already; Taken if a value
         that a decision reserves is held by another aggregate; Superseded if other promises are kept for a
         type of the batch than those that this store was last told to keep.
+        """
+        ...
+
+    def alone(self) -> AbstractAsyncContextManager[None]:
+        """A time in which only this store appends: what is read within it is still so when it is written.
+
+        For the rare case that others were first: they wait meanwhile, so it has to be short.
         """
         ...
 

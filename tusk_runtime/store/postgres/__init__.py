@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from tusk_runtime.errors import StartFailed, Unavailable
@@ -125,6 +126,10 @@ class PostgresEvents:
     async def append(self, batch: Sequence[Decision]) -> Sequence[Recorded]:
         """Write all decisions in one transaction, durable when this returns."""
         return await self._link.appender.append(batch)
+
+    def alone(self) -> AbstractAsyncContextManager[None]:
+        """A time in which only this store appends."""
+        return self._link.appender.alone()
 
     async def promises(self) -> Mapping[str, Collection[bytes]]:
         """The promises that are kept, by type of aggregates."""

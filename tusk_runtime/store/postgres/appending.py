@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 
 import asyncpg
 
@@ -17,6 +18,8 @@ from tusk_runtime.store.waiting import Head
 
 KNOWN_STREAMS = 65_536
 """How many aggregates' numbers and versions are kept in memory: those used last."""
+HOLD_MILLISECONDS = 5000
+"""How long a process may rest while it holds the lock, before the server ends its connection."""
 
 
 class Appender:
@@ -39,6 +42,8 @@ class Appender:
         self._kept: dict[str, dict[bytes, int]] = {}
         self._sql = names
         self._append_sql = f"SELECT head, streams FROM {names.append} ({PARAMETERS})"  # noqa: S608
+        self._hold = f"SET idle_session_timeout = {HOLD_MILLISECONDS}; SELECT pg_advisory_lock({names.lock})"
+        self._let_go = f"SELECT pg_advisory_unlock({names.lock}); SET idle_session_timeout = 0"
         self._add_names = f"INSERT INTO {names.names} (name) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING"
         self._all_names = f"SELECT name, id FROM {names.names}"  # noqa: S608
 
@@ -51,6 +56,30 @@ class Appender:
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return await asyncio.shield(task)
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        """Hold the store's lock over several statements; see `EventStore.alone`.
+
+        It belongs to the session, so that the transactions within take it, too. A process that stands still
+        meanwhile loses it with its connection.
+        """
+        async with self._turn:
+            connection = await self._connected()
+            try:
+                await connection.execute(self._hold)
+            except FAILURES as error:
+                self._drop_connection()
+                raise translated(error, "nothing was written") from error
+        try:
+            yield
+        finally:
+            async with self._turn:
+                if not connection.is_closed():
+                    try:
+                        await connection.execute(self._let_go)
+                    except FAILURES:
+                        self._drop_connection()
 
     async def keep(self, wanted: Mapping[str, Collection[bytes]], fill: Fill) -> None:
         """Keep these promises for some types of aggregates; see `EventStore.promise`."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -219,6 +219,11 @@ class SqliteEvents:
     async def append(self, batch: Sequence[Decision]) -> Sequence[Recorded]:
         """Write all decisions in one transaction, durable when this returns."""
         return await self._writer.append(batch)
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        """A time in which only this store appends, as always: no other process has the file."""
+        yield
 
     async def promises(self) -> Mapping[str, Collection[bytes]]:
         """The promises that are kept, by type of aggregates."""
