@@ -198,3 +198,21 @@ async def test_an_edit_lets_it_begin_and_end(store: Store) -> None:
     await bus.execute("Deposit", {"amount": "1"}, **OPEN)
     assert [event.type for event in await store.events.read()] == ["Opened", "CommandAccepted", "Deposited"]
     await bus.stop()
+
+
+async def test_one_that_an_edit_takes_away_is_told(store: Store) -> None:
+    """It was taken, and waits while the edit becomes live."""
+    bus = await started(store.events)
+    without = AUDITED.replace("Close: {", "Shut: {").replace("Closed", "Shut_")
+    await bus._between.acquire()
+    swapping = asyncio.create_task(bus.swap(application(without)))
+    await asyncio.sleep(0.1)
+    waiting = asyncio.create_task(bus.execute("Close", {}, **OPEN))
+    await asyncio.sleep(0.01)
+    bus._between.release()
+    with pytest.raises(Refused):
+        await waiting
+    await swapping
+    [audit] = await audits(store)
+    assert (told(audit)["command"], told(audit)["kind"]) == ("Close", "unknown-name")
+    await bus.stop()

@@ -135,11 +135,13 @@ class CommandBus:
             self._handlers = handlers
             self._states.clear()
             self.snapshots.follow(handlers.folders)
-            for waiting in self._waiting:
+            taken, self._waiting = self._waiting, []
+            for waiting in taken:
                 try:
                     self._read(waiting)
+                    self._waiting.append(waiting)
                 except Refused as refusal:
-                    waiting.fail(refusal)
+                    self._turn_down(waiting, refusal)
 
     async def execute(
         self,
@@ -167,26 +169,41 @@ class CommandBus:
         try:
             self._read(waiting)
         except Refused as refusal:
-            if self._handlers.audited:
-                await self._note(refused(name, None, refusal, caller), caller, cause, command_id)
-            raise
-        self._waiting.append(waiting)
-        if len(self._waiting) == 1:
-            self._arrived.set()
+            self._turn_down(waiting, refusal)
+        else:
+            self._waiting.append(waiting)
+            if len(self._waiting) == 1:
+                self._arrived.set()
         return await waiting.answer
+
+    def _turn_down(self, waiting: Waiting, refusal: Refused) -> None:
+        """Refuse a command that nobody could decide; after it is in the audit, if there is one."""
+        if not self._handlers.audited:
+            waiting.fail(refusal)
+            return
+        caller, cause = waiting.caller, waiting.cause
+        note = self._note(refused(waiting.name, None, refusal, caller), caller, cause, waiting.command_id)
+
+        def tell(written: asyncio.Future[None]) -> None:
+            error = written.exception()
+            waiting.fail(error if isinstance(error, Unavailable) else refusal)
+
+        note.add_done_callback(tell)
 
     async def tell(self, event: str, **data: Any) -> None:
         """Write one of the runtime's own events, if the live application wants them. Raises Unavailable."""
         if self._handlers.application.gives(event):
+            if self._stopping or self._task is None:
+                raise Unavailable("the runtime is stopping")
             await self._note(NewEvent(event, orjson.dumps(data)), RUNTIME, OUTSIDE, None)
 
-    async def _note(self, event: NewEvent, caller: Caller, cause: Cause, command_id: bytes | None) -> None:
-        if self._stopping or self._task is None:
-            raise Unavailable("the runtime is stopping")
+    def _note(
+        self, event: NewEvent, caller: Caller, cause: Cause, command_id: bytes | None
+    ) -> asyncio.Future[None]:
         metadata = self._handlers.metadata(caller, cause)
         written = self._journals.note(event, metadata, cause.correlation_id or command_id)
         self._arrived.set()
-        await written
+        return written
 
     def _read(self, waiting: Waiting) -> None:
         """Read a command as the live application understands it. Raises a Refused."""

@@ -13,7 +13,15 @@ import orjson
 from tusk_runtime.aggregates.bus import CommandBus
 from tusk_runtime.aggregates.decide import meta_of
 from tusk_runtime.clock import Clock, SystemClock, to_datetime
-from tusk_runtime.errors import Invalid, NotFound, StartFailed, StoreUnavailable, Unavailable, UnknownName
+from tusk_runtime.errors import (
+    Invalid,
+    NotFound,
+    StartFailed,
+    StoreError,
+    StoreUnavailable,
+    Unavailable,
+    UnknownName,
+)
 from tusk_runtime.events import OUTSIDE, Caller, StoredEvent, new_id
 from tusk_runtime.language.diagnostics import did_you_mean
 from tusk_runtime.model.application import Application
@@ -75,8 +83,8 @@ class Runtime:
                 await self._reads.drop_unused_tables()
             try:
                 await self._bus.start()
-            except Unavailable as error:
-                raise StartFailed(error.message) from error
+            except (Unavailable, StoreError) as error:
+                raise StartFailed(str(error)) from error
             self._started_at = self._clock.now()
             self._running = True
             undo.pop_all()
