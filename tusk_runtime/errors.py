@@ -15,7 +15,8 @@ TuskError
 │   └── Overloaded              too many requests wait already                                 (429)
 └── StoreError                  the store could not do what it was asked
     ├── Conflict                another writer was first: decide again
-    │   └── Taken               another aggregate holds a value that was to be unique
+    │   ├── Taken               another aggregate holds a value that was to be unique
+    │   └── Earlier             the log holds an event of a later time already
     ├── Superseded              another process keeps other promises about `unique`: reload or restart
     ├── StoreUnavailable        the store cannot write now: full, locked, read-only, gone
     └── OutcomeUnknown          the commit may or may not have happened: ask the ledger
@@ -154,6 +155,14 @@ class Taken(Conflict):
     def __init__(self, holders: Mapping[Any, Any]) -> None:
         self.holders = holders
         super().__init__("another aggregate holds a value that has to be unique")
+
+
+class Earlier(Conflict):
+    """The log holds an event of a later time than a decision. `newest` is that time, in microseconds."""
+
+    def __init__(self, newest: int) -> None:
+        self.newest = newest
+        super().__init__("the newest event of the log is of a later time")
 
 
 class Superseded(StoreError):

@@ -183,7 +183,7 @@ class Flaky:
             await self._inner.append(late)  # type: ignore[attr-defined]
         return found
 
-    async def append(self, batch: list[Decision]) -> object:
+    async def append(self, batch: list[Decision], **options: bool) -> object:
         what = self.plan.pop(0) if self.plan else None
         if self.poison and any(each.command_id == self.poison for each in batch):
             raise StoreError("this cannot be kept")

@@ -153,11 +153,11 @@ class Shaky:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._events, name)
 
-    async def append(self, batch: Any) -> Any:
+    async def append(self, batch: Any, **options: Any) -> Any:
         failure = self.failures.pop() if self.failures else None
         if isinstance(failure, StoreUnavailable):
             raise failure
-        recorded = await self._events.append(batch)
+        recorded = await self._events.append(batch, **options)
         if failure is not None:
             raise failure
         return recorded

@@ -9,10 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from apps import ACCOUNT, application
 
 from tests.conformance.conftest import Backend
-from tusk_runtime.errors import Conflict, StoreError, StoreUnavailable
-from tusk_runtime.events import StoredEvent, event_id_of, new_id
+from tusk_runtime.aggregates.bus import CommandBus
+from tusk_runtime.clock import VirtualClock
+from tusk_runtime.errors import Conflict, Earlier, StoreError, StoreUnavailable
+from tusk_runtime.events import Caller, StoredEvent, event_id_of, new_id
 from tusk_runtime.store.protocol import Decision, EventStore, NewEvent, Recorded, Store, StreamId
 
 META = b'{"user_id":"u-1"}'
@@ -616,3 +619,51 @@ class TestLedger:
             assert len(page) <= 7
             found += page
         assert found == rows
+
+
+class TestTime:
+    async def test_in_order_no_event_is_of_an_earlier_time_than_the_newest(self, events: EventStore) -> None:
+        await events.append([decision("a", 0, "Placed", timestamp=10)], in_order=True)
+        await events.append([decision("a", 1, "Paid", timestamp=10)], in_order=True)
+        with pytest.raises(Earlier) as raised:
+            await events.append([decision("a", 2, "Sent", timestamp=9)], in_order=True)
+        assert raised.value.newest == 10
+        assert await events.head() == 2
+        await events.append([decision("a", 2, "Sent", timestamp=11)], in_order=True)
+
+    async def test_what_writes_no_event_makes_nothing_later(self, events: EventStore) -> None:
+        await events.append([decision("a", 0, timestamp=50)], in_order=True)
+        await events.append([decision("a", 0, "Placed", timestamp=10)], in_order=True)
+
+    async def test_otherwise_any_time_is_taken(self, events: EventStore) -> None:
+        await events.append([decision("a", 0, "Placed", timestamp=10)])
+        await events.append([decision("a", 1, "Paid", timestamp=-5)])
+        with pytest.raises(Earlier) as raised:
+            await events.append([decision("a", 2, "Sent", timestamp=-6)], in_order=True)
+        assert raised.value.newest == -5
+
+    async def test_processes_whose_clocks_differ_write_one_order(
+        self, backend: Backend, store: Store, tmp_path: Path
+    ) -> None:
+        """One is an hour behind, and its events are of the other one's time."""
+        backend.require("shared")
+        other = await backend.make(tmp_path)
+        await other.open()
+        buses = [
+            CommandBus(one.events, application(ACCOUNT), VirtualClock(now))
+            for one, now in ((store, 7_200_000_000), (other, 3_600_000_000))
+        ]
+        for bus in buses:
+            await bus.start()
+        await asyncio.gather(
+            *(
+                buses[number % 2].execute(
+                    "Open", {"owner": "ann"}, aggregate_id=f"{number}", caller=Caller("ann")
+                )
+                for number in range(60)
+            )
+        )
+        assert {event.timestamp for event in await store.events.read()} == {7_200_000_000}
+        for bus in buses:
+            await bus.stop()
+        await other.close()

@@ -21,6 +21,7 @@ from tusk_runtime.aggregates.waiting import Answer, Waiting
 from tusk_runtime.clock import Clock, to_datetime
 from tusk_runtime.errors import (
     Conflict,
+    Earlier,
     OutcomeUnknown,
     Overloaded,
     Refused,
@@ -88,8 +89,7 @@ class CommandBus:
         wanted, census = await self._census(self._handlers)
         if wanted:
             await self._store.promise(wanted, census.fill)
-        newest = await self._store.read(limit=1, backwards=True)
-        self._last_timestamp = newest[0].timestamp if newest else 0
+        await self._learn_time()
         self._task = asyncio.create_task(self._run(), name="command bus")
         self.snapshots.start()
 
@@ -101,6 +101,11 @@ class CommandBus:
             await self._task
             self._task = None
         await self.snapshots.stop()
+
+    async def _learn_time(self) -> None:
+        """Go on from the time of the newest event: none is of an earlier time than its predecessor."""
+        for event in await self._store.read(limit=1, backwards=True):
+            self._last_timestamp = max(self._last_timestamp, event.timestamp)
 
     async def _read_again(self) -> None:
         """What is known by heart counts no longer."""
@@ -252,10 +257,12 @@ class CommandBus:
 
     async def _write_notes(self) -> None:
         """Write the runtime's own events that belong to no command which is in the ledger."""
-        timestamp = max(self._clock.now(), self._last_timestamp)
-        notes, decisions = self._journals.take(MAX_BATCH, timestamp)
+        notes = self._journals.take(MAX_BATCH)
         try:
-            await self._store.append(decisions)
+            async with self._store.alone():  # rare enough that nothing has to be tried twice
+                await self._learn_time()
+                timestamp = max(self._clock.now(), self._last_timestamp)
+                await self._store.append(self._journals.of_notes(notes, timestamp), in_order=True)
         except Exception as error:
             self._journals.renew()
             for note in notes:
@@ -303,6 +310,8 @@ class CommandBus:
             try:
                 # A writer who was overtaken knows less than the one who was first, and would be so again.
                 async with self._store.alone() if overtaken else nullcontext():
+                    if overtaken:
+                        await self._learn_time()
                     await self._decide_and_write(batch)
                 return [], unknown
             except Conflict:
@@ -379,13 +388,16 @@ class CommandBus:
             if self._handlers.audited:
                 decisions += self._journals.of(batch, self._handlers, after, timestamp)
             try:
-                recorded = await self._store.append(decisions)
+                recorded = await self._store.append(decisions, in_order=True)
                 break
             except Taken as taken:
                 # What the group took to be free is not: nothing was written, and it is decided again.
                 if tries == TAKEN_TRIES:
                     raise
                 holders |= taken.holders
+            except Earlier as earlier:
+                self._last_timestamp = max(self._last_timestamp, earlier.newest)
+                raise
             except Conflict:
                 self._states.overtaken(states)
                 raise

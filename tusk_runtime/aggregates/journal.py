@@ -101,11 +101,15 @@ class Journals:
         self.waiting.append(Note(event, metadata, correlation_id, answer))
         return answer
 
-    def take(self, most: int, timestamp: int) -> tuple[list[Note], list[Decision]]:
-        """What waits, and what to write for it."""
+    def take(self, most: int) -> list[Note]:
+        """The first of those that wait."""
         notes, self.waiting = self.waiting[:most], self.waiting[most:]
+        return notes
+
+    def of_notes(self, notes: Sequence[Note], timestamp: int) -> list[Decision]:
+        """What to write for notes."""
         self._attempt()
-        return notes, [
+        return [
             (self._system if note.event.type in SYSTEM_EVENTS else self._audit).decision(
                 note.event, timestamp, note.metadata, note.correlation_id
             )

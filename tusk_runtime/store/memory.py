@@ -12,7 +12,7 @@ from typing import Any
 
 import apsw
 
-from tusk_runtime.errors import Conflict, StartFailed, StoreUnavailable, Superseded, Taken
+from tusk_runtime.errors import Conflict, Earlier, StartFailed, StoreUnavailable, Superseded, Taken
 from tusk_runtime.events import StoredEvent, event_id_of
 from tusk_runtime.store import read_tables
 from tusk_runtime.store.driver import register_decimals, translated
@@ -90,9 +90,11 @@ class MemoryEvents:
         self._closed = True
         self._head.close()
 
-    async def append(self, batch: Sequence[Decision]) -> Sequence[Recorded]:
+    async def append(self, batch: Sequence[Decision], *, in_order: bool = False) -> Sequence[Recorded]:
         """Write all decisions, or none of them."""
         self._check_open()
+        if in_order and batch and self._log and batch[0].timestamp < self._log[-1].timestamp:
+            raise Earlier(self._log[-1].timestamp)
         events: list[StoredEvent] = []
         answers: dict[bytes, Recorded] = {}
         versions: dict[tuple[str, str], int] = {}

@@ -117,14 +117,15 @@ class EventStore(Protocol):
     OutcomeUnknown when a commit may or may not have happened.
     """
 
-    async def append(self, batch: Sequence[Decision]) -> Sequence[Recorded]:
+    async def append(self, batch: Sequence[Decision], *, in_order: bool = False) -> Sequence[Recorded]:
         """Write all decisions, their events and their ledger rows, in one transaction, durably.
 
         Returns a ledger row for each, in order. Several decisions may be about one aggregate: each
         expects the version that the one before it leaves. Raises Conflict, and writes nothing, if an
         aggregate is not at its expected version or a command id is in the ledger already; Taken if a value
         that a decision reserves is held by another aggregate; Superseded if other promises are kept for a
-        type of the batch than those that this store was last told to keep.
+        type of the batch than those that this store was last told to keep; with `in_order`, Earlier if the
+        newest event of the log is of a later time than the decisions, which all have one.
         """
         ...
 

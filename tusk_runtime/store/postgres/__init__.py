@@ -123,9 +123,9 @@ class PostgresEvents:
     def __init__(self, link: Link) -> None:
         self._link = link
 
-    async def append(self, batch: Sequence[Decision]) -> Sequence[Recorded]:
+    async def append(self, batch: Sequence[Decision], *, in_order: bool = False) -> Sequence[Recorded]:
         """Write all decisions in one transaction, durable when this returns."""
-        return await self._link.appender.append(batch)
+        return await self._link.appender.append(batch, in_order)
 
     def alone(self) -> AbstractAsyncContextManager[None]:
         """A time in which only this store appends."""

@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 
-from tusk_runtime.errors import OutcomeUnknown, StoreUnavailable, Superseded, Taken
+from tusk_runtime.errors import Earlier, OutcomeUnknown, StoreUnavailable, Superseded, Taken
 from tusk_runtime.store.postgres import promises
 from tusk_runtime.store.postgres.batch import PARAMETERS, Batch, Key
 from tusk_runtime.store.postgres.connecting import FAILURES, Address, close, connect, lost, reason, translated
-from tusk_runtime.store.postgres.names import SUPERSEDED, TAKEN, WENT_BACK, Names
+from tusk_runtime.store.postgres.names import EARLIER, SUPERSEDED, TAKEN, WENT_BACK, Names
 from tusk_runtime.store.protocol import Decision, Fill, Recorded, Reservation, StreamId
 from tusk_runtime.store.waiting import Head
 
@@ -47,12 +47,12 @@ class Appender:
         self._add_names = f"INSERT INTO {names.names} (name) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING"
         self._all_names = f"SELECT name, id FROM {names.names}"  # noqa: S608
 
-    async def append(self, batch: Sequence[Decision]) -> list[Recorded]:
+    async def append(self, batch: Sequence[Decision], in_order: bool = False) -> list[Recorded]:
         """Write all decisions in one durable transaction; see `EventStore.append`."""
         if self._closed:
             raise StoreUnavailable("the store is closed")
         # A caller that gives up must not leave the connection in the middle of something.
-        task = asyncio.ensure_future(self._append_in_turn(batch))
+        task = asyncio.ensure_future(self._append_in_turn(batch, in_order))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return await asyncio.shield(task)
@@ -99,11 +99,11 @@ class Appender:
         connection, self._connection = self._connection, None
         await close(connection)
 
-    async def _append_in_turn(self, batch: Sequence[Decision]) -> list[Recorded]:
+    async def _append_in_turn(self, batch: Sequence[Decision], in_order: bool) -> list[Recorded]:
         async with self._turn:
             connection = await self._connected()
             await self._learn_names(connection, batch)
-            return await self._append(connection, batch)
+            return await self._append(connection, batch, in_order)
 
     async def _connected(self) -> asyncpg.Connection:
         if self._connection is None or self._connection.is_closed():
@@ -114,14 +114,18 @@ class Appender:
                 raise translated(error, "the database cannot be reached") from error
         return self._connection
 
-    async def _append(self, connection: asyncpg.Connection, batch: Sequence[Decision]) -> list[Recorded]:
+    async def _append(
+        self, connection: asyncpg.Connection, batch: Sequence[Decision], in_order: bool
+    ) -> list[Recorded]:
         written = Batch(batch, self._names, self._streams, self._kept)
         try:
             head, streams = await connection.fetchrow(
-                self._append_sql, self._head.position, *written.parameters()
+                self._append_sql, self._head.position, in_order, *written.parameters()
             )
         except asyncpg.PostgresError as error:
             self._forget_versions(batch)
+            if error.sqlstate == EARLIER:
+                raise Earlier(int(str(error))) from error
             if error.sqlstate == SUPERSEDED:
                 raise Superseded(written.types) from error
             if error.sqlstate == TAKEN:

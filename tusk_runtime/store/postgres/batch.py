@@ -18,7 +18,7 @@ Kept = Mapping[str, Mapping[bytes, int]]
 _NONE: Mapping[bytes, int] = {}
 
 _TYPES = (
-    "bigint", "integer[]", "text[]", "bigint[]", "integer[]", "bigint", "bytea",
+    "bigint", "boolean", "integer[]", "text[]", "bigint[]", "integer[]", "bigint", "bytea",
     "bigint[]", "integer[]", "integer[]", "bytea[]", "bytea[]", "bigint[]", "bytea[]", "integer[]", "bytea[]",
     "bigint[]", "bigint[]", "integer[]", "bytea[]", "bigint[]", "integer[]", "bytea[]",
     "integer[]", "integer[]", "integer[]", "integer[]", "bytea[]", "bigint[]",
@@ -130,10 +130,10 @@ class Batch:
         yield [stream for _, _, stream in rows]
 
     def parameters(self) -> list[object]:
-        """What the function takes behind the head."""
+        """What the function takes behind the head and the order."""
         return [
             _array(value) if in_text and isinstance(value, list) else value
-            for value, in_text in zip(self._columns, _IN_TEXT[1:], strict=True)
+            for value, in_text in zip(self._columns, _IN_TEXT[2:], strict=True)
         ]
 
     def touched(self, streams: Sequence[int] | None) -> dict[Key, tuple[int, int]]:

@@ -11,10 +11,13 @@ WENT_BACK = "TK001"
 """The SQLSTATE of an append to a log that ends before what was seen of it."""
 SUPERSEDED = "TK002"
 """The SQLSTATE of an append by a process that knows of other promises than those that are kept."""
+EARLIER = "TK004"
+"""The SQLSTATE of an append to a log whose newest event is of a later time, which is the message."""
 TAKEN = "TK003"
 """The SQLSTATE of an append that reserves a value that another aggregate holds."""
 
 
+STATES = {"went_back": WENT_BACK, "superseded": SUPERSEDED, "taken": TAKEN, "earlier": EARLIER}
 OWN = (
     "meta", "names", "streams", "commands", "checkpoints", "snapshots", "uniques", "reserved",
     "append", "refuse",
@@ -46,7 +49,7 @@ class Names(NamedTuple):
 
     def all(self) -> dict[str, Any]:
         """All of them by what they are, for the text of a statement."""
-        return {**self._asdict(), "went_back": WENT_BACK, "superseded": SUPERSEDED, "taken": TAKEN}
+        return {**self._asdict(), **STATES}
 
 
 def names_of(schema: str, table: str | None = None) -> Names:

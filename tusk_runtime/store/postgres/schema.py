@@ -21,7 +21,7 @@ from tusk_runtime.store.tables import Tables, describe
 
 APPEND = """
 CREATE FUNCTION {append} (
-    seen bigint,
+    seen bigint, in_order boolean,
     new_types integer[], new_ids text[],
     checked bigint[], expected integer[],
     at bigint, meta bytea,
@@ -35,11 +35,16 @@ CREATE FUNCTION {append} (
 ) LANGUAGE plpgsql AS $body$
 DECLARE
     behind text;
+    newest bigint;
 BEGIN
     -- Before a position is drawn: whoever has the lock sees all positions before his, and it is given back
     -- only when his own are visible. So positions become visible in order, and no reader skips one.
     PERFORM pg_advisory_xact_lock({lock});
-    SELECT coalesce(max(position), 0) INTO head FROM {events};
+    SELECT position, timestamp INTO head, newest FROM {events} ORDER BY position DESC LIMIT 1;
+    head := coalesce(head, 0);
+    IF in_order AND newest > at THEN
+        RAISE EXCEPTION '%', newest USING ERRCODE = '{earlier}';
+    END IF;
     IF head < seen THEN
         RAISE EXCEPTION 'the log ends at % and held % before', head, seen USING ERRCODE = '{went_back}';
     END IF;

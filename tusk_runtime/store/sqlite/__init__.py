@@ -148,13 +148,13 @@ class _Writer:
     async def close(self) -> None:
         await self._lane.close()
 
-    async def append(self, batch: Sequence[Decision]) -> list[Recorded]:
+    async def append(self, batch: Sequence[Decision], in_order: bool) -> list[Recorded]:
         self._check_writable()
         lane = self._lane
         if len(batch) <= SMALL_BATCH and self._appender.seconds < QUICK_SECONDS and lane.idle:
-            answers = lane.run_here(self._append, batch)
+            answers = lane.run_here(self._append, batch, in_order)
         else:
-            answers = await lane.run(self._append, batch)
+            answers = await lane.run(self._append, batch, in_order)
         self._tidy_up()
         return answers
 
@@ -180,8 +180,10 @@ class _Writer:
         self._appender.refresh(connection)
         self._head.advance(self._appender.head)
 
-    def _append(self, connection: apsw.Connection, batch: Sequence[Decision]) -> list[Recorded]:
-        answers = self._appender.append(connection, batch)
+    def _append(
+        self, connection: apsw.Connection, batch: Sequence[Decision], in_order: bool
+    ) -> list[Recorded]:
+        answers = self._appender.append(connection, batch, in_order)
         if self._appender.head != self._head.position:
             self._head.advance(self._appender.head)
         return answers
@@ -216,9 +218,9 @@ class SqliteEvents:
         self._head = head
         self._reader = Reader()
 
-    async def append(self, batch: Sequence[Decision]) -> Sequence[Recorded]:
+    async def append(self, batch: Sequence[Decision], *, in_order: bool = False) -> Sequence[Recorded]:
         """Write all decisions in one transaction, durable when this returns."""
-        return await self._writer.append(batch)
+        return await self._writer.append(batch, in_order)
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:

@@ -9,7 +9,7 @@ from time import perf_counter
 import apsw
 import orjson
 
-from tusk_runtime.errors import Conflict, OutcomeUnknown, Taken
+from tusk_runtime.errors import Conflict, Earlier, OutcomeUnknown, Taken
 from tusk_runtime.store.driver import (
     execute_all,
     execute_rows,
@@ -44,7 +44,12 @@ FIND_STREAMS = (
     "FROM w CROSS JOIN tusk_streams s "
     "ON s.aggregate_id = w.aggregate_id AND s.aggregate_type = w.aggregate_type",
 )
-HIGHEST = "SELECT (SELECT max(position) FROM tusk_events), (SELECT max(id) FROM tusk_streams)"
+HIGHEST = (
+    "SELECT (SELECT max(position) FROM tusk_events), (SELECT max(id) FROM tusk_streams), "
+    "(SELECT timestamp FROM tusk_events ORDER BY position DESC LIMIT 1)"
+)
+BEFORE_ALL = -(2**63)
+"""A time before any."""
 ALL_NAMES = "SELECT name, id FROM tusk_names"
 
 _Key = tuple[str, str]
@@ -62,6 +67,7 @@ class Appender:
         self.head = 0
         self.seconds = 0.0
         self._last_stream = 0
+        self._newest = BEFORE_ALL
         self._names: dict[str, int] = {}
         self._streams: dict[_Key, tuple[int, int]] = {}
         self._promises: dict[str, dict[bytes, int]] = {}
@@ -78,8 +84,9 @@ class Appender:
             self._unsynced = False
         if self._stale:
             roll_back(connection)
-            position, stream = fetch_one(connection, HIGHEST)
+            position, stream, newest = fetch_one(connection, HIGHEST)
             self.head, self._last_stream = position or 0, stream or 0
+            self._newest = newest if newest is not None else BEFORE_ALL
             self._names = dict(fetch_all(connection, ALL_NAMES))
             self._promises = promises.promises(connection)
             self._streams.clear()
@@ -91,14 +98,18 @@ class Appender:
             connection.pragma("synchronous", "full" if durable else "normal")
             self._durable = durable
 
-    def append(self, connection: apsw.Connection, batch: Sequence[Decision]) -> list[Recorded]:
+    def append(
+        self, connection: apsw.Connection, batch: Sequence[Decision], in_order: bool
+    ) -> list[Recorded]:
         """Write all decisions in one durable transaction; see `EventStore.append`."""
         self.refresh(connection)
+        if in_order and batch and batch[0].timestamp < self._newest:
+            raise Earlier(self._newest)
         self.set_durable(connection, True)
         known, names = self._streams, self._names
         self._look_up(connection, batch)
 
-        position, last_stream = self.head, self._last_stream
+        position, last_stream, newest = self.head, self._last_stream, self._newest
         touched: dict[_Key, tuple[int, int]] = {}
         new_names: dict[str, int] = {}
         name_rows: list[object] = []
@@ -140,6 +151,8 @@ class Appender:
                 )  # fmt: skip
                 ordinal += 1
             touched[key] = (stream, version)
+            if ordinal:
+                newest = timestamp
             fingerprint, refusal = decision.fingerprint, decision.refusal
             command_rows += (command_id, signed(fingerprint), stream, version, position, ordinal, refusal)
             answers.append(
@@ -179,7 +192,7 @@ class Appender:
         finally:
             self.seconds += (perf_counter() - began - self.seconds) / 8
 
-        self.head, self._last_stream = position, last_stream
+        self.head, self._last_stream, self._newest = position, last_stream, newest
         names.update(new_names)
         self._remember(touched)
         self._stale = False
