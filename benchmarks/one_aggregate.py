@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ def store_at(address: str) -> Store:
     return PostgresStore(address) if address.startswith("postgresql") else SqliteStore(address)
 
 
-async def clients(address: str, number: int, commands: int) -> dict[str, Any]:
+async def work(address: str, number: int, commands: int) -> dict[str, Any]:
     """Let some clients of one process send commands, one after the other each."""
     store = store_at(address)
     await store.open()
@@ -153,6 +154,38 @@ async def prepare(address: str, broken: str) -> None:
         await connection.close()
 
 
+@dataclass
+class Report:
+    """What the clients did, and what is wrong with it. `waits` are the seconds until each answer, sorted."""
+
+    accepted: int
+    refused: int
+    seconds: float
+    waits: list[float]
+    problems: list[str]
+
+
+async def run(
+    address: str, *, processes: int = 1, clients: int = 64, commands: int = 300, broken: str = ""
+) -> Report:
+    """Let clients loose on one account of an empty store, spread over some processes."""
+    await prepare(address, broken)
+    command = [sys.executable, __file__, "--clients", str(clients // processes), "--commands", str(commands)]
+    running = [
+        subprocess.Popen([*command, "--worker", address], stdout=subprocess.PIPE) for _ in range(processes)
+    ]
+    outputs = await asyncio.gather(*(asyncio.to_thread(process.communicate) for process in running))
+    reports = [json.loads(output) for output, _ in outputs if output]
+    problems = [f"{processes - len(reports)} processes failed"] if len(reports) < processes else []
+    return Report(
+        sum(len(report["accepted"]) for report in reports),
+        sum(len(report["refused"]) for report in reports),
+        max((report["seconds"] for report in reports), default=0.0),
+        sorted(wait for report in reports for wait in report["waits"]),
+        problems or await wrong(address, reports),
+    )
+
+
 async def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -165,8 +198,7 @@ async def main() -> int:
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
-        report = await clients(options.worker, options.clients, options.commands)
-        print(json.dumps(report))
+        print(json.dumps(await work(options.worker, options.clients, options.commands)))
         return 0
     if not options.postgres and (options.processes > 1 or options.broken):
         parser.error("a SQLite file is open in one process: name --postgres")
@@ -175,35 +207,26 @@ async def main() -> int:
         address = str(place / "store.db")
         if options.postgres:
             address = await schema_for(options.postgres, place)
-        await prepare(address, options.broken)
-        each = options.clients // options.processes
-        command = [sys.executable, __file__, "--clients", str(each), "--commands", str(options.commands)]
-        begin = time.perf_counter()
-        running = [
-            subprocess.Popen([*command, "--worker", address], stdout=subprocess.PIPE)
-            for _ in range(options.processes)
-        ]
-        outputs = await asyncio.gather(*(asyncio.to_thread(process.communicate) for process in running))
-        reports = [json.loads(output) for output, _ in outputs if output]
-        if len(reports) < options.processes:
-            print(f"a process failed after {time.perf_counter() - begin:.1f} s")
-            return 1
-        problems = await wrong(address, reports)
-    accepted = sum(len(report["accepted"]) for report in reports)
-    refused = sum(len(report["refused"]) for report in reports)
-    seconds = max(report["seconds"] for report in reports)
-    waits = sorted(wait for report in reports for wait in report["waits"])
+        report = await run(
+            address,
+            processes=options.processes,
+            clients=options.clients,
+            commands=options.commands,
+            broken=options.broken,
+        )
     where = f"PostgreSQL {options.postgres}" if options.postgres else "SQLite, synchronous=FULL"
     print(describe("asyncpg", "apsw"))
-    print(
-        f"{where}, {options.processes} processes, {each * options.processes} clients on one aggregate: "
-        f"{(accepted + refused) / seconds:,.0f} commands/s, "
-        f"p50 {statistics.median(waits) * 1000:.1f} ms, p99 {waits[int(len(waits) * 0.99)] * 1000:.1f} ms"
-    )
-    print(f"{accepted:,} accepted, {refused:,} refused by rule, {len(problems)} wrong")
-    for problem in problems[:10]:
+    if report.waits:
+        print(
+            f"{where}, {options.processes} processes, {options.clients} clients on one aggregate: "
+            f"{(report.accepted + report.refused) / report.seconds:,.0f} commands/s, "
+            f"p50 {statistics.median(report.waits) * 1000:.1f} ms, "
+            f"p99 {report.waits[int(len(report.waits) * 0.99)] * 1000:.1f} ms"
+        )
+    print(f"{report.accepted:,} accepted, {report.refused:,} refused by rule, {len(report.problems)} wrong")
+    for problem in report.problems[:10]:
         print(f"  {problem}")
-    return 1 if problems else 0
+    return 1 if report.problems else 0
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
-"""Attacks on the store: readers that could skip, connections cut while they commit; and that these tests would notice."""
+"""Attacks on the store: readers that could skip, connections cut while they commit, many clients on one aggregate;
+and that these tests would notice."""
 
 from __future__ import annotations
 
 import cut_connections
+import one_aggregate
 import pytest
 import reader_attack
 from postgres_server import schema_for
@@ -43,3 +45,23 @@ async def test_without_the_ledger_a_cut_is_felt(tmp_path):
     report = await cut_connections.run(await schema_for("18", tmp_path), cuts=5, broken=True)
     print(report)
     assert report.violations
+
+
+@pytest.mark.parametrize(("version", "processes"), [("18", 2), ("15", 4)])
+async def test_64_clients_on_one_aggregate(tmp_path, version, processes):
+    """Each command is decided on the state that it says it saw; no process starves."""
+    report = await one_aggregate.run(await schema_for(version, tmp_path), processes=processes, commands=30)
+    print(report.accepted, report.refused, report.seconds)
+    assert report.problems == []
+    assert report.accepted + report.refused == 64 * 30
+    assert report.refused > 50
+
+
+async def test_without_the_index_over_versions_updates_are_lost(tmp_path):
+    """The same attack on a store that lets two events of an aggregate have one version."""
+    for attempt in range(5):
+        address = await schema_for("18", tmp_path / str(attempt))
+        report = await one_aggregate.run(address, processes=4, commands=60, broken="index")
+        if report.problems:
+            return
+    pytest.fail("nothing was noticed")
