@@ -240,9 +240,12 @@ def test_the_checks_take_time_in_proportion_to_the_file(text: object) -> None:
     assert callable(text)
     times = []
     for length in (100, 400):
-        begin = time.perf_counter()
-        model_golden.diagnose(text(length))
-        times.append(time.perf_counter() - begin)
+        rounds = []
+        for _ in range(3):  # the best of them: others may be at work on the machine
+            begin = time.process_time()
+            model_golden.diagnose(text(length))
+            rounds.append(time.process_time() - begin)
+        times.append(min(rounds))
     print(f"\n{times[0] * 1000:.0f} ms, {times[1] * 1000:.0f} ms")
     assert times[1] < times[0] * 12
 

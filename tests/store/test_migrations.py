@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -34,7 +35,8 @@ OLD = len(ROWS["events"])
 async def goes_on(store: Store) -> None:
     """Whether what was stored is there, a command is answered from the ledger, and others are taken."""
     await store.open()
-    assert await verify(store.events) == Verdict(events=OLD, aggregates=2, commands=3)
+    verdict = await verify(store.events)
+    assert replace(verdict, sha256="") == Verdict(events=OLD, aggregates=2, commands=3)
     repeated = ROWS["commands"][0][0]
     assert (await store.events.recorded([repeated]))[repeated].position == 2
     [written] = await store.events.append([decision("anna", 3, "Deposited", aggregate_type="Account")])

@@ -442,9 +442,9 @@ class TestWhereItIsWritten:
         names: list[str] = []
         append = store._writer._appender.append
 
-        def noted(connection: apsw.Connection, batch: Any) -> Any:
+        def noted(connection: apsw.Connection, *arguments: Any) -> Any:
             names.append(threading.current_thread().name)
-            return append(connection, batch)
+            return append(connection, *arguments)
 
         monkeypatch.setattr(store._writer._appender, "append", noted)
         return names
@@ -517,6 +517,6 @@ async def test_an_interrupted_batch_leaves_no_transaction(
     with monkeypatch.context() as patch:
         patch.setattr(appending, "execute_all", interrupt)
         with pytest.raises(KeyboardInterrupt):
-            store._writer._lane.run_here(store._writer._append, [decision("a", 1)])
+            store._writer._lane.run_here(store._writer._append, [decision("a", 1)], False)
     [recorded] = await store.events.append([decision("a", 1)])
     assert (recorded.version, recorded.position) == (2, 2)
