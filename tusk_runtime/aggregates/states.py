@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 
 from tusk_runtime.aggregates.fold import State
@@ -21,7 +20,7 @@ class States:
     def __init__(self, store: EventStore, snapshots: Snapshots) -> None:
         self._store = store
         self._snapshots = snapshots
-        self._known: OrderedDict[StreamId, State] = OrderedDict()
+        self._known: dict[StreamId, State] = {}
 
     async def of(self, streams: Iterable[StreamId], handlers: Handlers) -> dict[StreamId, State]:
         """The states of some aggregates; those that are not known are read from the log."""
@@ -45,11 +44,11 @@ class States:
     def keep(self, states: Mapping[StreamId, State]) -> None:
         """Remember states, as those used last."""
         known = self._known
-        for stream, state in states.items():
-            known[stream] = state
-            known.move_to_end(stream)
+        for stream in states:
+            known.pop(stream, None)
+        known |= states  # behind all others: the first ones are those unused for longest
         while len(known) > MAX_STATES:
-            known.popitem(last=False)
+            del known[next(iter(known))]
 
     def forget(self, streams: Iterable[StreamId]) -> None:
         """Read these aggregates again when they are asked for next."""

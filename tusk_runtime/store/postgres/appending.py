@@ -157,8 +157,8 @@ class Appender:
 
     def _remember(self, touched: dict[Key, tuple[int, int]]) -> None:
         known = self._streams
-        for key, at in touched.items():
+        for key in touched:
             known.pop(key, None)
-            known[key] = at  # behind all others: the first ones are those unused for longest
+        known |= touched  # behind all others: the first ones are those unused for longest
         while len(known) > KNOWN_STREAMS:
             del known[next(iter(known))]
