@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import sqlite3
 import threading
 import time
@@ -34,6 +33,7 @@ from tusk_runtime.language.diagnostics import Problems
 from tusk_runtime.language.load import load_text
 from tusk_runtime.model.application import Application
 from tusk_runtime.model.build import build
+from tusk_runtime.running.collector import collect_rarely
 from tusk_runtime.running.runtime import Runtime
 from tusk_runtime.store.protocol import Store
 from tusk_runtime.store.sqlite import SqliteStore
@@ -236,10 +236,7 @@ def main() -> None:
     parser.add_argument("--commands", type=int, default=20_000)
     parser.add_argument("--folder", type=Path, default=Path(), help="where the databases go (default: here)")
     options = parser.parse_args()
-    # As a server does once it has started, here for all variants alike: full collections then look at what
-    # the commands made, and not at every module. It gives ours up to a tenth.
-    gc.collect()
-    gc.freeze()
+    collect_rarely()  # as a server does once it has started, here for all variants alike
     print(describe("eventsourcing", "apsw", "orjson", "uvloop"))
     many, few = options.commands, options.commands // 5
     variants = {

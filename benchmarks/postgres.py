@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import resource
 import shutil
 import sys
@@ -35,6 +34,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from postgres_server import PostgresServer, binaries_of
 
+from tusk_runtime.running.collector import collect_rarely
 from tusk_runtime.store.postgres import PostgresStore
 
 NAIVE = (
@@ -229,8 +229,7 @@ def main() -> None:
     server = PostgresServer(binaries, folder.resolve(), durable=True)
     server.make()
     server.start()
-    gc.collect()
-    gc.freeze()
+    collect_rarely()
     bench, many, few = Bench(server), options.events, options.events // 10
     print(
         describe("eventsourcing", "asyncpg", "psycopg", "orjson"), f"PostgreSQL {options.postgres}, fsync on"

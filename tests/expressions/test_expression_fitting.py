@@ -96,6 +96,9 @@ def test_fits(value: Any, expected: Type | None, result: Any) -> None:
 
 CHECKED: list[tuple[Any, Type, str]] = [
     ("{{ data.zero }}", Type("integer", min=1), "at least 1"),
+    ("{{ data.zero - 1 }}", Type("integer", min=0), "at least 0"),
+    ("{{ data.n }}", Type("integer", max=0), "at most 0"),
+    ("{{ data.total / 8 }}", Type("decimal", places=0), "is not whole"),
     ("{{ data.total / 7 }}", MONEY, "more than 2 decimal places"),
     ("{{ data.name }}", Type("string", max=3), "at most 3 characters"),
     ("{{ data.name }}", Type("string", pattern="[a-z]+"), "match the pattern"),

@@ -26,6 +26,7 @@ from tusk_runtime.types import (
     json_schema,
     record_of,
 )
+from tusk_runtime.types.relations import same_form
 from tusk_runtime.types.schema import PII
 
 LINE = record_of("Line", sku=STRING, price=DECIMAL)
@@ -69,6 +70,40 @@ ENUM = Type("enum", values=("a", "b"))
 )
 def test_assignable(source: Type, target: Type, yes: bool) -> None:
     assert assignable(source, target) == yes
+
+
+CENTS = Type("decimal", places=2)
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "yes"),
+    [
+        (INTEGER, INTEGER, True),
+        (Type("integer", min=0), INTEGER, True),
+        (INTEGER, Type("integer", min=0), False),
+        (INTEGER, Type("integer", max=0), False),
+        (Type("integer", min=1, max=5), Type("integer", min=0, max=9), True),
+        (Type("integer", min=0), Type("integer", min=1), False),
+        (Type("integer", max=10), Type("integer", max=9), False),
+        (INTEGER, DECIMAL, False),
+        (CENTS, DECIMAL, True),
+        (Type("decimal", places=2, min=Decimal("0.01")), CENTS, True),
+        (DECIMAL, CENTS, False),
+        (DECIMAL, Type("decimal", places=0), False),
+        (CENTS, Type("decimal", places=0), False),
+        (Type("string", pattern="a+", max=3), STRING, True),
+        (STRING, Type("string", pattern="a+"), False),
+        (Type("string", pattern="b+"), Type("string", pattern="a+"), False),
+        (UUID, STRING, True),
+        (UUID, Type("string", max=40), False),
+        (Type("list", item=INTEGER, unique=True), Type("list", item=INTEGER), True),
+        (Type("list", item=INTEGER), Type("list", item=INTEGER, unique=True), False),
+        (Type("list", item=Type("integer", min=1)), Type("list", item=Type("integer", min=0)), True),
+        (Type("list", item=INTEGER), Type("list", item=Type("integer", min=0)), False),
+    ],
+)
+def test_what_needs_no_check(source: Type, target: Type, yes: bool) -> None:
+    assert same_form(source, target) is yes
 
 
 @given(st.sampled_from([STRING, INTEGER, NUMBER, DECIMAL, JSON, ENUM, LINE, Type("list", item=LINE)]))

@@ -47,10 +47,11 @@ class _Emitter:
         self.codec = codec
         self.applier = applier
 
-    def calls(self, values: tuple[Any, ...], identity: bytes) -> list[tuple[Any, ...]]:
-        """The values for each element of `for_each`."""
-        items = self.for_each(*values, identity) if self.for_each is not None else ()
-        return [(*values, item, {"index": index}) for index, item in enumerate(items, 1)]
+    def calls(self, arguments: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        """The arguments for each element of `for_each`."""
+        items = self.for_each(*arguments) if self.for_each is not None else ()
+        *values, identity = arguments
+        return [(*values, item, {"index": index}, identity) for index, item in enumerate(items, 1)]
 
 
 class CommandHandler:
@@ -162,10 +163,9 @@ class CommandHandler:
         elif command.creates == "never" and not state.version:
             raise NotFound(f"there is no {command.aggregate} {aggregate_id}")
         aggregate = {"id": aggregate_id, "version": state.version} if self._needs_aggregate else None
-        values = (fields, state.values, aggregate, context.now, context.meta)
-        identity = context.command_id
+        arguments = (fields, state.values, aggregate, context.now, context.meta, context.command_id)
         try:
-            if self._allow is not None and not self._allow(*values, identity):
+            if self._allow is not None and not self._allow(*arguments):
                 raise Forbidden(f"you may not run `{command.name}` here")
             if command.from_states and state.values[self._machine] not in command.from_states:  # type: ignore[index]
                 allowed = " or ".join(command.from_states)
@@ -174,25 +174,24 @@ class CommandHandler:
                     f"`{command.name}` is allowed from {allowed}"
                 )
             for holds, message in self._rules:
-                if not holds(*values, identity):
-                    raise RuleBroken(message if isinstance(message, str) else message(*values, identity))
-            return self._emit(values, state, aggregate_id, context)
+                if not holds(*arguments):
+                    raise RuleBroken(message if isinstance(message, str) else message(*arguments))
+            return self._emit(arguments, state, aggregate_id, context)
         except Refused:
             raise
         except Exception as error:
             raise refusal_of(explain(error)) from error
 
     def _emit(
-        self, values: tuple[Any, ...], state: State, aggregate_id: str, context: Context
+        self, arguments: tuple[Any, ...], state: State, aggregate_id: str, context: Context
     ) -> tuple[list[NewEvent], State]:
         found: list[NewEvent] = []
-        identity = context.command_id
         version, after = state.version, state.values
         for emit in self._emits:
-            for call in (values,) if emit.for_each is None else emit.calls(values, identity):
-                if emit.when is not None and not emit.when(*call, identity):
+            for call in (arguments,) if emit.for_each is None else emit.calls(arguments):
+                if emit.when is not None and not emit.when(*call):
                     continue
-                data = emit.data(*call, identity)
+                data = emit.data(*call)
                 if emit.defaults:
                     data = {**emit.defaults, **data}
                 data = emit.codec.complete(data)

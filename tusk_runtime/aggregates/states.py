@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 
 from tusk_runtime.aggregates.fold import State
@@ -10,6 +9,7 @@ from tusk_runtime.aggregates.handlers import Handlers
 from tusk_runtime.aggregates.snapshots import Snapshots
 from tusk_runtime.expressions import ExpressionFailed
 from tusk_runtime.store.protocol import EventStore, StreamId
+from tusk_runtime.store.recent import keep_recent
 
 MAX_STATES = 50_000
 """Aggregate states that are kept folded."""
@@ -21,7 +21,7 @@ class States:
     def __init__(self, store: EventStore, snapshots: Snapshots) -> None:
         self._store = store
         self._snapshots = snapshots
-        self._known: OrderedDict[StreamId, State] = OrderedDict()
+        self._known: dict[StreamId, State] = {}
         self._behind: dict[StreamId, State] = {}
 
     async def of(self, streams: Iterable[StreamId], handlers: Handlers) -> dict[StreamId, State]:
@@ -46,12 +46,7 @@ class States:
 
     def keep(self, states: Mapping[StreamId, State]) -> None:
         """Remember states, as those used last."""
-        known = self._known
-        for stream, state in states.items():
-            known[stream] = state
-            known.move_to_end(stream)
-        while len(known) > MAX_STATES:
-            known.popitem(last=False)
+        keep_recent(self._known, states, MAX_STATES)
 
     def overtaken(self, streams: Iterable[StreamId]) -> None:
         """Another writer was there first: read what came behind, when they are asked for next."""

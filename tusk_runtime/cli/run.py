@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
 import os
 import signal
@@ -18,6 +17,7 @@ import orjson
 from tusk_runtime.cli.output import ENV_FILE, FILE, environment, show_diagnostics, stop_failed, stop_invalid
 from tusk_runtime.errors import InvalidConfiguration, StartFailed
 from tusk_runtime.model.application import Application
+from tusk_runtime.running.collector import collect_rarely
 from tusk_runtime.running.load import load_or_raise
 
 STOP_SECONDS = 10.0
@@ -103,9 +103,7 @@ async def _serve(
         app = create_app(runtime, Security(token), limits=limits)
         server = HttpServer(app, settings.host, settings.port, limits=limits)
         await server.start()
-        # What was made to start lives on to the end: the collector need not walk it again and again.
-        gc.collect()
-        gc.freeze()
+        collect_rarely()
         stack.push_async_callback(server.stop, STOP_SECONDS)
         url = server.url
         stack.callback(_announce(beside, url))

@@ -50,20 +50,14 @@ def _fits(source: Record, target: Record) -> bool:
 def same_form(source: Type, target: Type) -> bool:
     """Whether values of one type are values of the other as they are: no conversion, no check, nothing to do.
 
-    The types are assignable. Constraints count: a decimal without places is not yet one with two.
+    The types are assignable. Constraints count: a decimal without places is not yet one with two, but an
+    integer from 1 is one from 0.
     """
     if source is target:
         return True
     if source.kind != target.kind and not (source.kind in _WIDENS and target.kind == "string"):
         return False
-    constrained = (target.min, target.max, target.pattern, target.places, target.unique)
-    if any(constrained) and constrained != (
-        source.min,
-        source.max,
-        source.pattern,
-        source.places,
-        source.unique,
-    ):
+    if not _within(source, target):
         return False
     if source.item is not None and target.item is not None:
         return same_form(source.item, target.item)
@@ -75,3 +69,14 @@ def same_form(source: Type, target: Type) -> bool:
             same_form(given[name].type, wanted[name].type) for name in wanted
         )
     return True
+
+
+def _within(source: Type, target: Type) -> bool:
+    """Whether what the constraints of one type let through is as those of the other want it."""
+    return (
+        (target.min is None or (source.min is not None and source.min >= target.min))
+        and (target.max is None or (source.max is not None and source.max <= target.max))
+        and target.pattern in (None, source.pattern)
+        and target.places in (None, source.places)
+        and (source.unique or not target.unique)
+    )

@@ -14,6 +14,7 @@ from tusk_runtime.store.postgres.batch import PARAMETERS, Batch, Key
 from tusk_runtime.store.postgres.connecting import FAILURES, Address, close, connect, lost, reason, translated
 from tusk_runtime.store.postgres.names import EARLIER, SUPERSEDED, TAKEN, WENT_BACK, Names
 from tusk_runtime.store.protocol import Decision, Fill, Recorded, Reservation, StreamId
+from tusk_runtime.store.recent import keep_recent
 from tusk_runtime.store.waiting import Head
 
 KNOWN_STREAMS = 65_536
@@ -144,7 +145,7 @@ class Appender:
             if not lost(error):  # a value that cannot be sent
                 raise translated(error, "nothing was written") from error
             raise OutcomeUnknown(f"the commit may or may not have happened: {reason(error)}") from error
-        self._remember(written.touched(streams))
+        keep_recent(self._streams, written.touched(streams), KNOWN_STREAMS)
         if written.count:
             self._head.advance(head + written.count)
         return written.answers(head)
@@ -187,11 +188,3 @@ class Appender:
     def _forget_versions(self, batch: Iterable[Decision]) -> None:
         for decision in batch:
             self._streams.pop((decision.aggregate_type, decision.aggregate_id), None)
-
-    def _remember(self, touched: dict[Key, tuple[int, int]]) -> None:
-        known = self._streams
-        for key, at in touched.items():
-            known.pop(key, None)
-            known[key] = at  # behind all others: the first ones are those unused for longest
-        while len(known) > KNOWN_STREAMS:
-            del known[next(iter(known))]

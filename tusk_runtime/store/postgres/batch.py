@@ -48,70 +48,58 @@ class Batch:
         kept: Kept,
     ) -> None:
         self._batch = batch
-        self._known = known
-        self._numbers: dict[Key, int] = {}
-        self._versions: dict[Key, int] = {}
-        self._new: list[Key] = []
+        self._places: dict[Key, tuple[int, int]] = {}  # the number of a stream, and its version so far
+        new: list[Key] = []
         streams: list[int] = []
         after: list[int] = []
-        expected: dict[int, int] = {}
+        counts: list[int] = []
+        unsure: dict[int, int] = {}
+        idle: dict[int, int] = {}
         for decision in batch:
             key = decision.aggregate_type, decision.aggregate_id
-            stream, version = self._numbers.get(key), decision.expected_version
-            if stream is None:
-                stream = self._numbers[key] = self._number(key)
-                expected[stream] = version
-            elif version != self._versions[key]:
-                raise Conflict(
-                    f"{decision.aggregate_type} {decision.aggregate_id} is at version {self._versions[key]}, "
-                    f"the decision expects {version}"
-                )
-            version = self._versions[key] = version + len(decision.events)
+            expected, count = decision.expected_version, len(decision.events)
+            place = self._places.get(key)
+            if place is None:
+                place = known.get(key)
+                if place is None:
+                    new.append(key)
+                    place = -len(new), -1
+                stream, version = place
+                if version != expected:
+                    unsure[stream] = expected
+                elif not count:
+                    idle[stream] = expected
+            else:
+                stream, version = place
+                if version != expected:
+                    raise Conflict(
+                        f"{decision.aggregate_type} {decision.aggregate_id} is at version {version}, "
+                        f"the decision expects {expected}"
+                    )
+            self._places[key] = stream, expected + count
             streams.append(stream)
-            after.append(version)
-        counts = [len(decision.events) for decision in batch]
-        self._places = list(zip(after, counts, strict=True))
-        self.types = {type_ for type_, _ in self._numbers}
+            after.append(expected + count)
+            counts.append(count)
+        # The unique index finds out about events that others wrote, unless nothing is written here, or the
+        # version is one that this connection has not written itself: those the database has to compare.
+        checked = unsure | idle
+        self._after, self._counts = after, counts
+        self.types = {type_ for type_, _ in self._places}
         self.changes = changes_of(batch)
         self.numbers = {
             definition: n for type_ in self.types for definition, n in kept.get(type_, _NONE).items()
         }
         self.count = sum(counts)
         self._columns = (
-            [names[type_] for type_, _ in self._new],
-            [id_ for _, id_ in self._new],
-            *self._checks(expected, streams, counts),
+            [names[type_] for type_, _ in new],
+            [id_ for _, id_ in new],
+            list(checked),
+            list(checked.values()),
             *_columns(batch, names, streams, after, counts),
             [names[type_] for type_ in self.types],
             sorted(self.numbers.values()),
             *self._reservations(),
         )
-
-    def _number(self, key: Key) -> int:
-        """The number of a stream; below 0, counted from 1, for one that is not known."""
-        at = self._known.get(key)
-        if at is not None:
-            return at[0]
-        self._new.append(key)
-        return -len(self._new)
-
-    def _checks(
-        self, expected: dict[int, int], streams: list[int], counts: list[int]
-    ) -> tuple[list[int], list[int]]:
-        """The streams whose versions the database has to compare, and those versions.
-
-        The unique index finds out about events that others wrote, unless nothing is written here, or the
-        version is one that this connection has not written itself.
-        """
-        written = {stream for stream, count in zip(streams, counts, strict=True) if count}
-        known = self._known
-        sure = {
-            number
-            for key, number in self._numbers.items()
-            if number in written and known.get(key) == (number, expected[number])
-        }
-        checked = [stream for stream in expected if stream not in sure]
-        return checked, [expected[stream] for stream in checked]
 
     def _reservations(self) -> Iterator[list[Any] | None]:
         """What has to be free, is let go, and is held by a stream from now on."""
@@ -123,7 +111,7 @@ class Batch:
             raise Superseded(changes.types)
         rows: list[tuple[int, Reservation, int]] = [(0, value, 0) for value in changes.free]
         rows += [(1, value, 0) for value in changes.gone]
-        rows += [(2, value, self._numbers[stream]) for value, stream in changes.held.items()]
+        rows += [(2, value, self._places[stream][0]) for value, stream in changes.held.items()]
         yield [what for what, _, _ in rows]
         yield [numbers[value.definition] for _, value, _ in rows]
         yield [value.digest for _, value, _ in rows]
@@ -138,15 +126,17 @@ class Batch:
 
     def touched(self, streams: Sequence[int] | None) -> dict[Key, tuple[int, int]]:
         """The numbers and versions of all streams of the batch; `streams` are the numbers of the new ones."""
+        if not streams:
+            return self._places
         return {
-            key: (number if number >= 0 else (streams or ())[-number - 1], self._versions[key])
-            for key, number in self._numbers.items()
+            key: (number if number >= 0 else streams[-number - 1], version)
+            for key, (number, version) in self._places.items()
         }
 
     def answers(self, head: int) -> list[Recorded]:
         """The rows of the ledger, where the log ended at `head` before."""
         answers = []
-        for each, (version, count) in zip(self._batch, self._places, strict=True):
+        for each, version, count in zip(self._batch, self._after, self._counts, strict=True):
             head += count
             answers.append(
                 Recorded(

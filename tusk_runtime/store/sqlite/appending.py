@@ -20,6 +20,7 @@ from tusk_runtime.store.driver import (
     translated,
 )
 from tusk_runtime.store.protocol import Decision, Held, Recorded
+from tusk_runtime.store.recent import keep_recent
 from tusk_runtime.store.reservations import changes_of
 from tusk_runtime.store.signs import signed
 from tusk_runtime.store.sqlite import promises
@@ -194,7 +195,7 @@ class Appender:
 
         self.head, self._last_stream, self._newest = position, last_stream, newest
         names.update(new_names)
-        self._remember(touched)
+        keep_recent(self._streams, touched, KNOWN_STREAMS)
         self._stale = False
         return answers
 
@@ -242,14 +243,6 @@ class Appender:
             roll_back(connection)
             self._unsynced = True
             raise OutcomeUnknown(f"the commit failed: {error}") from error
-
-    def _remember(self, touched: dict[_Key, tuple[int, int]]) -> None:
-        known = self._streams
-        for key, at in touched.items():
-            known.pop(key, None)
-            known[key] = at  # behind all others: the first ones are those unused for longest
-        while len(known) > KNOWN_STREAMS:
-            del known[next(iter(known))]
 
 
 @lru_cache
