@@ -655,6 +655,7 @@ class TestTime:
         ]
         for bus in buses:
             await bus.start()
+        await buses[0].execute("Open", {"owner": "ann"}, aggregate_id="first", caller=Caller("ann"))
         await asyncio.gather(
             *(
                 buses[number % 2].execute(

@@ -33,8 +33,13 @@ CREATE FUNCTION {append} (
     r_what integer[], r_promise integer[], r_value bytea[], r_stream bigint[],
     OUT head bigint, OUT streams bigint[]
 ) LANGUAGE plpgsql
--- What is here needs no other plan for other values, and planning cost a fifth of a small transaction.
+-- What is here needs no other plan for other values, and planning cost a fifth of a small transaction. The
+-- plan goes by indexes also if it was made while the tables were small: until somebody analyzed them, each
+-- transaction read the whole table of streams else.
 SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
 AS $body$
 DECLARE
     behind text;
