@@ -701,9 +701,9 @@ def break_commit() -> None:
             time.sleep(0.05)  # as if the disk were slow
             connection.execute("COMMIT")
 
-    def early(self: Appender, connection: Any, batch: Any) -> Any:
+    def early(self: Appender, connection: Any, *arguments: Any) -> Any:
         finish(connection)
-        return append(self, connection, batch)
+        return append(self, connection, *arguments)
 
     def after(self: _Writer, connection: Any, work: Any) -> Any:
         finish(connection)

@@ -256,8 +256,8 @@ async def test_what_cannot_be_found_out_is_unknown(
     flaky: tuple[CommandBus, Flaky], store: Store, then: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody is told that nothing was written while it might have been."""
-    monkeypatch.setattr("tusk_runtime.aggregates.bus.LEDGER_SECONDS", 0.05)
-    monkeypatch.setattr("tusk_runtime.aggregates.bus.LEDGER_PAUSE", 0.01)
+    monkeypatch.setattr("tusk_runtime.aggregates.ledger.LEDGER_SECONDS", 0.05)
+    monkeypatch.setattr("tusk_runtime.aggregates.ledger.LEDGER_PAUSE", 0.01)
     bus, log = flaky
     log.plan = [OutcomeUnknown("lost"), *then]
     if not then:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import nullcontext
 from itertools import count
 from typing import Any
@@ -14,6 +14,7 @@ from tusk_runtime.aggregates.deciding import decide_all
 from tusk_runtime.aggregates.fold import State
 from tusk_runtime.aggregates.handlers import Handlers
 from tusk_runtime.aggregates.journal import RUNTIME, Journals, refused
+from tusk_runtime.aggregates.ledger import Ledger
 from tusk_runtime.aggregates.snapshots import Snapshots
 from tusk_runtime.aggregates.states import States
 from tusk_runtime.aggregates.uniqueness import Census
@@ -32,9 +33,9 @@ from tusk_runtime.errors import (
     TuskError,
     Unavailable,
 )
-from tusk_runtime.events import OUTSIDE, Caller, Cause, FreshId, StoredEvent, new_id
+from tusk_runtime.events import OUTSIDE, Caller, Cause, StoredEvent, new_id
 from tusk_runtime.model.application import Application
-from tusk_runtime.store.protocol import EventStore, NewEvent, Recorded, Reservation, StreamId
+from tusk_runtime.store.protocol import EventStore, NewEvent, Reservation, StreamId
 
 MAX_BATCH = 512
 """Commands in one transaction: large enough to share a sync, small enough that none waits long."""
@@ -45,9 +46,6 @@ GROUP_TRIES, ALONE_TRIES = 4, 8
 CROWDED = "too many writers on one aggregate; try again in a moment"
 TAKEN_TRIES = 8
 """How often a group is decided again because a value turned out to be another aggregate's."""
-LEDGER_SECONDS = 10.0
-"""How long the ledger is asked after a commit whose outcome is unknown, before that is the answer."""
-LEDGER_PAUSE = 0.2
 
 
 class CommandBus:
@@ -65,6 +63,7 @@ class CommandBus:
         self.snapshots = Snapshots(store, self._read_again)
         self.snapshots.follow(self._handlers.folders)
         self._states = States(store, self.snapshots)
+        self._ledger = Ledger(store)
         self._waiting: list[Waiting] = []
         self._journals = Journals()
         self._arrived = asyncio.Event()
@@ -274,7 +273,7 @@ class CommandBus:
             note.succeed()
 
     async def _answer(self, batch: Sequence[Waiting]) -> None:
-        left = await self._answer_repeated(batch)
+        left = await self._ledger.answer(batch)
         if not left:
             return
         unknown: OutcomeUnknown | None = None
@@ -322,60 +321,10 @@ class CommandBus:
                 if unknown is None:
                     raise
                 raise unknown from None
-            batch = await self._ask_ledger(batch, unknown)
+            batch = await self._ledger.ask(batch, unknown)
             if not batch:
                 break
         return batch, unknown
-
-    async def _ask_ledger(
-        self, batch: Sequence[Waiting], unknown: OutcomeUnknown | None
-    ) -> Sequence[Waiting]:
-        """Answer those whose command id is in the ledger; gives the others.
-
-        After an append whose outcome is unknown the database may be gone for a while. Until the ledger has
-        been asked nobody may be told that nothing was written: raises the OutcomeUnknown then.
-        """
-        deadline = asyncio.get_running_loop().time() + LEDGER_SECONDS
-        while True:
-            try:
-                return await self._answer_repeated(batch, always=True)
-            except StoreUnavailable:
-                if unknown is None:
-                    raise
-                if asyncio.get_running_loop().time() > deadline:
-                    raise unknown from None
-            await asyncio.sleep(LEDGER_PAUSE)
-
-    async def _answer_repeated(self, batch: Sequence[Waiting], always: bool = False) -> Sequence[Waiting]:
-        """Answer those whose command id is in the ledger; gives the others, each id once."""
-        asked = [w.command_id for w in batch if always or type(w.command_id) is not FreshId]
-        if not asked:
-            return batch
-        known = await self._store.recorded(asked)
-        types = await self._types_of(known.values()) if known else {}
-        first: dict[bytes, Waiting] = {}
-        for waiting in batch:
-            row = known.get(waiting.command_id)
-            if row is not None:
-                for one in (waiting, *(waiting.followers or ())):
-                    one.repeat(row, types[row.command_id])
-            elif waiting.command_id in first:
-                waiting.follow(first[waiting.command_id])
-            else:
-                first[waiting.command_id] = waiting
-        return list(first.values())
-
-    async def _types_of(self, rows: Iterable[Recorded]) -> dict[bytes, list[str]]:
-        """The types of the events of commands in the ledger; what stands close together is read at once."""
-        types: dict[bytes, list[str]] = {}
-        page: dict[int, str] = {}
-        for row in sorted(rows, key=lambda row: row.position):
-            wanted = range(row.position - row.count + 1, row.position + 1)
-            if row.count and row.position not in page:
-                events = await self._store.read(wanted.start - 1, max(row.count, MAX_BATCH))
-                page = {event.position: event.type for event in events}
-            types[row.command_id] = [page[position] for position in wanted]
-        return types
 
     async def _decide_and_write(self, batch: Sequence[Waiting]) -> None:
         """Decide each command on what those before it leave, and write all decisions together."""
