@@ -38,7 +38,7 @@ from tusk_runtime.clock import SystemClock
 from tusk_runtime.errors import RuleBroken
 from tusk_runtime.events import Caller, FreshId, command_id_from, new_id
 from tusk_runtime.store.postgres import PostgresStore
-from tusk_runtime.store.protocol import Store
+from tusk_runtime.store.protocol import EventStore, Store
 from tusk_runtime.store.sqlite import SqliteStore
 
 TEXT = """
@@ -69,11 +69,26 @@ def store_at(address: str) -> Store:
     return PostgresStore(address) if address.startswith("postgresql") else SqliteStore(address)
 
 
-async def work(address: str, number: int, commands: int) -> dict[str, Any]:
+class _Timeless:
+    """The events of a store in which time may go back: its order would hide that the index is missing."""
+
+    def __init__(self, inner: EventStore) -> None:
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    async def append(self, batch: Any, *, in_order: bool = False) -> Any:
+        """Append."""
+        return await self._inner.append(batch)
+
+
+async def work(address: str, number: int, commands: int, broken: str) -> dict[str, Any]:
     """Let some clients of one process send commands, one after the other each."""
     store = store_at(address)
     await store.open()
-    bus = CommandBus(store.events, application(TEXT), SystemClock())
+    events: Any = _Timeless(store.events) if broken else store.events
+    bus = CommandBus(events, application(TEXT), SystemClock())
     await bus.start()
     accepted: list[str] = []
     refused: list[tuple[str, int, int]] = []
@@ -93,6 +108,8 @@ async def work(address: str, number: int, commands: int) -> dict[str, Any]:
                 refused.append((key.hex(), amount, int(refusal.message)))
             waits.append(time.perf_counter() - begin)
 
+    print("ready", flush=True)
+    await asyncio.to_thread(sys.stdin.readline)  # all begin together
     begin = time.perf_counter()
     await asyncio.gather(*(client(own) for own in range(number)))
     seconds = time.perf_counter() - begin
@@ -171,10 +188,12 @@ async def run(
     """Let clients loose on one account of an empty store, spread over some processes."""
     await prepare(address, broken)
     command = [sys.executable, __file__, "--clients", str(clients // processes), "--commands", str(commands)]
-    running = [
-        subprocess.Popen([*command, "--worker", address], stdout=subprocess.PIPE) for _ in range(processes)
-    ]
-    outputs = await asyncio.gather(*(asyncio.to_thread(process.communicate) for process in running))
+    command += ["--break", broken] if broken else []
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    running = [subprocess.Popen([*command, "--worker", address], **pipes) for _ in range(processes)]
+    for process in running:
+        await asyncio.to_thread(process.stdout.readline)
+    outputs = await asyncio.gather(*(asyncio.to_thread(process.communicate, b"go\n") for process in running))
     reports = [json.loads(output) for output, _ in outputs if output]
     problems = [f"{processes - len(reports)} processes failed"] if len(reports) < processes else []
     return Report(
@@ -198,7 +217,7 @@ async def main() -> int:
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
-        print(json.dumps(await work(options.worker, options.clients, options.commands)))
+        print(json.dumps(await work(options.worker, options.clients, options.commands, options.broken)))
         return 0
     if not options.postgres and (options.processes > 1 or options.broken):
         parser.error("a SQLite file is open in one process: name --postgres")
