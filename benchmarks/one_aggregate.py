@@ -29,7 +29,7 @@ import orjson
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from apps import application
+from apps import WITNESSED, application
 from measure import describe
 from postgres_server import schema_for
 
@@ -41,25 +41,6 @@ from tusk_runtime.store.postgres import PostgresStore
 from tusk_runtime.store.protocol import EventStore, Store
 from tusk_runtime.store.sqlite import SqliteStore
 
-TEXT = """
-[events]
-Opened: {}
-Moved: { fields: { amount: "integer", seen: "integer" } }
-
-[aggregates.Account]
-id: "string"
-state: { balance: "integer = 0" }
-on: { Opened: {}, Moved: { balance: "{{ state.balance + data.amount }}" } }
-
-[commands]
-Open: { aggregate: "Account", creates: true, emit: "Opened" }
-
-[commands.Move]
-aggregate: "Account"
-fields: { amount: "integer" }
-require: { check: "{{ state.balance + command.amount >= 0 }}", message: "{{ string(state.balance) }}" }
-emit: { event: "Moved", data: { amount: "{{ command.amount }}", seen: "{{ state.balance }}" } }
-"""
 CALLER = Caller("ann")
 ACCOUNT = "a"
 
@@ -88,7 +69,7 @@ async def work(address: str, number: int, commands: int, broken: str) -> dict[st
     store = store_at(address)
     await store.open()
     events: Any = _Timeless(store.events) if broken else store.events
-    bus = CommandBus(events, application(TEXT), SystemClock())
+    bus = CommandBus(events, application(WITNESSED), SystemClock())
     await bus.start()
     accepted: list[str] = []
     refused: list[tuple[str, int, int]] = []
@@ -157,7 +138,7 @@ async def prepare(address: str, broken: str) -> None:
     """Open the account; take a guard out, if asked."""
     store = store_at(address)
     await store.open()
-    bus = CommandBus(store.events, application(TEXT), SystemClock())
+    bus = CommandBus(store.events, application(WITNESSED), SystemClock())
     await bus.start()
     await bus.execute("Open", {}, aggregate_id=ACCOUNT, command_id=command_id_from("open"), caller=CALLER)
     await bus.stop()

@@ -74,6 +74,27 @@ select: { balance: "{{ row.balance }}", rich: "{{ row.balance > 100 }}" }
 returns: "one"
 """
 
+WITNESSED = """
+[events]
+Opened: {}
+Moved: { fields: { amount: "integer", seen: "integer" } }
+
+[aggregates.Account]
+id: "string"
+state: { balance: "integer = 0" }
+on: { Opened: {}, Moved: { balance: "{{ state.balance + data.amount }}" } }
+
+[commands]
+Open: { aggregate: "Account", creates: true, emit: "Opened" }
+
+[commands.Move]
+aggregate: "Account"
+fields: { amount: "integer" }
+require: { check: "{{ state.balance + command.amount >= 0 }}", message: "{{ string(state.balance) }}" }
+emit: { event: "Moved", data: { amount: "{{ command.amount }}", seen: "{{ state.balance }}" } }
+"""
+"""An account whose events, and whose refusals, name the balance that the command saw."""
+
 
 def application(text: str, environment: dict[str, str] | None = None) -> Application:
     """The application that a text declares. Raises InvalidConfiguration."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
 
 import orjson
 import pytest
-from apps import application
+from apps import WITNESSED, application
 
 from tests.conformance.conftest import Backend
 from tests.conformance.test_event_store import decision
@@ -16,28 +15,7 @@ from tusk_runtime.aggregates.bus import CommandBus
 from tusk_runtime.clock import SystemClock
 from tusk_runtime.errors import RuleBroken
 from tusk_runtime.events import Caller, new_id
-from tusk_runtime.store.postgres import appending
 from tusk_runtime.store.protocol import Store
-
-TEXT = """
-[events]
-Opened: {}
-Moved: { fields: { amount: "integer", seen: "integer" } }
-
-[aggregates.Account]
-id: "string"
-state: { balance: "integer = 0" }
-on: { Opened: {}, Moved: { balance: "{{ state.balance + data.amount }}" } }
-
-[commands]
-Open: { aggregate: "Account", creates: true, emit: "Opened" }
-
-[commands.Move]
-aggregate: "Account"
-fields: { amount: "integer" }
-require: { check: "{{ state.balance + command.amount >= 0 }}", message: "{{ string(state.balance) }}" }
-emit: { event: "Moved", data: { amount: "{{ command.amount }}", seen: "{{ state.balance }}" } }
-"""
 
 
 async def test_64_clients_on_one_aggregate(backend: Backend, store: Store, tmp_path: Path) -> None:
@@ -47,7 +25,7 @@ async def test_64_clients_on_one_aggregate(backend: Backend, store: Store, tmp_p
         stores += [await backend.make(tmp_path) for _ in range(3)]
         for other in stores[1:]:
             await other.open()
-    buses = [CommandBus(each.events, application(TEXT), SystemClock()) for each in stores]
+    buses = [CommandBus(each.events, application(WITNESSED), SystemClock()) for each in stores]
     for bus in buses:
         await bus.start()
     await buses[0].execute("Open", {}, aggregate_id="a", caller=Caller())
@@ -110,18 +88,3 @@ async def test_alone_it_appends_as_ever(store: Store) -> None:
         await store.events.append([decision("a", 1, "Paid")])
     await store.events.append([decision("a", 2, "Sent")])
     assert await store.events.head() == 3
-
-
-async def test_one_that_stands_still_alone_is_not_waited_for(
-    backend: Backend, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    backend.require("shared")
-    monkeypatch.setattr(appending, "HOLD_MILLISECONDS", 200)
-    other: Any = await backend.make(tmp_path)
-    await other.open()
-    async with other.events.alone():
-        async with asyncio.timeout(5):
-            await store.events.append([decision("a", 0, "Placed")])
-    await other.events.append([decision("a", 1, "Paid")])
-    assert await store.events.head() == 2
-    await other.close()

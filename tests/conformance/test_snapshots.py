@@ -58,8 +58,7 @@ class TestOfTheStore:
         await filled.drop_snapshots(ONE)
         assert list(await filled.snapshots([A, B])) == [B]
 
-    async def test_only_aggregates_that_exist_have_one(self, filled: EventStore, backend: Backend) -> None:
-        backend.require("durable")
+    async def test_only_aggregates_that_exist_have_one(self, filled: EventStore) -> None:
         await filled.save_snapshots([Snapshot(StreamId("Order", "x"), ONE, 3, b"one")])
         assert await filled.snapshots([StreamId("Order", "x")]) == {}
 

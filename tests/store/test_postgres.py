@@ -15,7 +15,7 @@ from tests.conformance.test_event_store import decision
 from tests.postgres_server import schema_for
 from tusk_runtime.errors import Conflict, StartFailed, StoreError, StoreUnavailable, Unavailable
 from tusk_runtime.events import new_id
-from tusk_runtime.store.postgres import PostgresStore
+from tusk_runtime.store.postgres import PostgresStore, appending
 from tusk_runtime.store.protocol import StreamId
 
 VERSIONS = ("18", "15")
@@ -281,3 +281,17 @@ async def _cut(admin: asyncpg.Connection) -> None:
         "WHERE application_name = 'tusk' AND pid <> pg_backend_pid()"
     )
     await asyncio.sleep(0.05)
+
+
+async def test_one_that_stands_still_alone_is_not_waited_for(
+    dsn: str, store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(appending, "HOLD_MILLISECONDS", 200)
+    other = PostgresStore(dsn)
+    await other.open()
+    async with other.events.alone():
+        async with asyncio.timeout(5):
+            await store.events.append([decision("a", 0, "Placed")])
+    await other.events.append([decision("a", 1, "Paid")])
+    assert await store.events.head() == 2
+    await other.close()

@@ -213,6 +213,8 @@ class MemoryEvents:
         """Keep snapshots in the place of older ones."""
         self._check_open()
         for snapshot in snapshots:
+            if snapshot.stream not in self._streams:
+                continue
             before = self._snapshots.get(snapshot.stream)
             if (
                 before is None
