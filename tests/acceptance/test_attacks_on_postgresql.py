@@ -50,10 +50,10 @@ async def test_without_the_ledger_a_cut_is_felt(tmp_path):
 @pytest.mark.parametrize(("version", "processes"), [("18", 2), ("15", 4)])
 async def test_64_clients_on_one_aggregate(tmp_path, version, processes):
     """Each command is decided on the state that it says it saw; no process starves."""
-    report = await one_aggregate.run(await schema_for(version, tmp_path), processes=processes, commands=30)
+    report = await one_aggregate.run(await schema_for(version, tmp_path), processes=processes, commands=100)
     print(report.accepted, report.refused, report.seconds)
     assert report.problems == []
-    assert report.accepted + report.refused == 64 * 30
+    assert report.accepted + report.refused == 64 * 100
     assert report.refused > 50
 
 
