@@ -9,7 +9,18 @@ from typing import Any
 import orjson
 
 from tusk_runtime.aggregates.decide import CommandHandler
-from tusk_runtime.errors import Forbidden, IdReused, Invalid, NotFound, Refused, RuleBroken
+from tusk_runtime.errors import (
+    Forbidden,
+    IdReused,
+    Invalid,
+    NotFound,
+    Refused,
+    RuleBroken,
+    StoreUnavailable,
+    Superseded,
+    TuskError,
+    Unavailable,
+)
 from tusk_runtime.events import Caller, Cause
 from tusk_runtime.store.protocol import NewEvent, Recorded, StreamId
 
@@ -121,3 +132,14 @@ def refusal_from(text: bytes) -> Refused:
     """The refusal that the ledger kept."""
     found = orjson.loads(text)
     return REFUSALS.get(found["kind"], RuleBroken)(found["message"], **found["details"])
+
+
+def unavailable(error: TuskError) -> TuskError:
+    """What an error of the store is for those who sent a command."""
+    return Unavailable(str(error)) if isinstance(error, StoreUnavailable | Superseded) else error
+
+
+def fail_all(batch: Sequence[Waiting], error: Exception) -> None:
+    """Tell everyone of a group that it did not work."""
+    for waiting in batch:
+        waiting.fail(error)

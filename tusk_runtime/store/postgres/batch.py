@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import accumulate
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate, islice, repeat
 from typing import Any, TypeVar
+
+import orjson
 
 from tusk_runtime.errors import Conflict, Superseded
 from tusk_runtime.store.protocol import Decision, Recorded, Reservation
@@ -135,16 +137,19 @@ class Batch:
 
     def answers(self, head: int) -> list[Recorded]:
         """The rows of the ledger, where the log ended at `head` before."""
-        answers = []
-        for each, version, count in zip(self._batch, self._after, self._counts, strict=True):
-            head += count
-            answers.append(
-                Recorded(
-                    each.command_id, each.fingerprint, each.aggregate_type, each.aggregate_id,
-                    version, head, count, each.refusal,
-                )
-            )  # fmt: skip
-        return answers
+        batch = self._batch
+        rows = zip(
+            [each.command_id for each in batch],
+            [each.fingerprint for each in batch],
+            [each.aggregate_type for each in batch],
+            [each.aggregate_id for each in batch],
+            self._after,
+            islice(accumulate(self._counts, initial=head), 1, None),
+            self._counts,
+            [each.refusal for each in batch],
+            strict=True,
+        )
+        return list(map(tuple.__new__, repeat(Recorded), rows))  # as `Recorded._make` does, a third faster
 
 
 def _columns(
@@ -187,9 +192,9 @@ def _columns(
     yield _any([decision.refusal for decision in batch])
 
 
-def _array(numbers: Iterable[int]) -> str:
+def _array(numbers: list[int]) -> str:
     """Numbers as PostgreSQL writes an array."""
-    return "{" + ",".join(map(str, numbers)) + "}"
+    return "{" + orjson.dumps(numbers)[1:-1].decode() + "}"
 
 
 def _once(values: list[Any]) -> tuple[Any, list[Any]]:
