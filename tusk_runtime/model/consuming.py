@@ -1,0 +1,79 @@
+"""What consumers are, once they are read and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+from tusk_runtime.expressions import Expression
+from tusk_runtime.language.source import Span
+
+Backoff = Literal["fixed", "linear", "exponential"]
+Level = Literal["debug", "info", "warning", "error"]
+
+
+class Retry(NamedTuple):
+    """How often a technical failure is tried again, and after how many seconds.
+
+    `attempts` counts the first one, too. `jitter` spreads each delay over its second half, so that those who
+    failed together do not come back together.
+    """
+
+    attempts: int = 5
+    delay: float = 1.0
+    backoff: Backoff = "exponential"
+    max_delay: float = 60.0
+    jitter: bool = True
+
+
+class Send(NamedTuple):
+    """The action that sends a command.
+
+    `fields` gives the command's fields as a dict; what `with` does not name is filled in from the event's
+    data. The aggregate is the one that `target` gives, else, with `same`, that of the event, else the command
+    finds or makes its own.
+    """
+
+    command: str
+    fields: Expression
+    target: Expression | None
+    same: bool
+    when: Expression | None
+    for_each: Expression | None
+    span: Span
+
+
+class Log(NamedTuple):
+    """The action that writes a line to the log of the process."""
+
+    level: Level
+    message: Expression
+    when: Expression | None
+    for_each: Expression | None
+    span: Span
+
+
+Action = Send | Log
+
+
+class Consumer(NamedTuple):
+    """A declared consumer: what it does upon each event, one action after the other.
+
+    `group` is the name under which its progress is kept. `on` holds the actions by event. Events of
+    `concurrency` aggregates are handled at a time, those of one in their order. `timeout` is in seconds, for
+    all actions of one event. Without `dead_letter` the consumer stops at an event that fails for good;
+    otherwise that event's aggregate is parked. `definition` is the hash of all that decides what it does.
+    """
+
+    name: str
+    group: str
+    on: Mapping[str, tuple[Action, ...]]
+    concurrency: int
+    batch_size: int
+    timeout: float
+    retry: Retry
+    dead_letter: bool
+    on_refused: Literal["dead_letter", "ignore"]
+    definition: str
+    description: str
+    span: Span

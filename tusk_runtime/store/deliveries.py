@@ -1,0 +1,106 @@
+"""What a store keeps for consumers: how far each has come, who runs it, and what could not be handled."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Literal, NamedTuple, Protocol
+
+Standing = Literal["parked", "behind", "refused", "retry", "drop"]
+"""How a dead letter stands.
+
+`parked`: it failed for good, and later ones of its key wait `behind` it. `refused`: a command that it sent
+was refused; nothing waits for it. `retry` and `drop`: somebody asked whoever runs the consumer for that.
+"""
+STANDINGS: tuple[Standing, ...] = ("parked", "behind", "refused", "retry", "drop")
+
+
+class Letter(NamedTuple):
+    """A message that a consumer could not handle, or that waits behind such a one: a pointer, not a copy.
+
+    `source` is where it stands: empty for the store's own log, else a topic with its partition, and
+    `position` is that in it. `key` is what keeps its order, for an event `Type/id` of its aggregate. `action`
+    counts from 0: the first that is not done. `timestamp` is in microseconds. `error` is JSON in UTF-8: what
+    went wrong, where in the file, and with which values; `{}` for one that only waits.
+    """
+
+    source: str
+    position: int
+    key: str
+    standing: Standing
+    action: int
+    attempts: int
+    timestamp: int
+    error: bytes
+
+
+class Claim(NamedTuple):
+    """The right to run a consumer. `epoch` grows with each new holder, and whoever has an older one can write
+    nothing any more; `position` is how far the consumer has come."""
+
+    epoch: int
+    position: int
+
+
+class Deliveries(Protocol):
+    """The progress of consumers and their dead letters.
+
+    Methods raise StoreUnavailable when the store cannot be read or written, and OutcomeUnknown when a commit
+    may or may not have happened. All that is written is durable when a method returns.
+    """
+
+    async def claim(self, consumer: str, holder: bytes, seconds: float, *, begin: int) -> Claim | None:
+        """Take a consumer, or keep it, for so many seconds by the store's clock.
+
+        None while another holder has it. One that was never claimed begins at the position `begin`.
+        """
+        ...
+
+    async def release(self, consumer: str, holder: bytes) -> None:
+        """Let another holder take the consumer at once; nothing, if this one does not have it."""
+        ...
+
+    async def save(
+        self,
+        consumer: str,
+        epoch: int,
+        position: int,
+        *,
+        letters: Collection[Letter] = (),
+        done: Collection[tuple[str, int]] = (),
+    ) -> None:
+        """Move the progress to `position`, and with it keep letters, in place of those at the same source and
+        position, and forget the letters `done` (source and position): all or nothing.
+
+        Raises Conflict, and writes nothing, if the consumer's epoch is another: somebody else has it.
+        """
+        ...
+
+    async def letters(
+        self,
+        consumer: str,
+        *,
+        standing: Collection[Standing] = STANDINGS,
+        key: str | None = None,
+        after: tuple[str, int] = ("", -1),
+        limit: int = 1000,
+    ) -> Sequence[Letter]:
+        """At most `limit` letters of a consumer behind a source and position, in that order."""
+        ...
+
+    async def mark(
+        self,
+        consumer: str,
+        letters: Collection[tuple[str, int]],
+        standing: Literal["retry", "drop"],
+    ) -> int:
+        """Ask whoever runs the consumer to do that with those of the letters (source and position) that are
+        parked or refused, or were marked. Gives how many these are."""
+        ...
+
+    async def counts(self) -> Mapping[str, Mapping[Standing, int]]:
+        """How many letters each consumer has, by how they stand; those that have none are left out."""
+        ...
+
+    async def progress(self) -> Mapping[str, int]:
+        """How far each consumer that was ever claimed has come."""
+        ...
