@@ -26,6 +26,7 @@ from tusk_runtime.events import OUTSIDE, Caller, StoredEvent, new_id
 from tusk_runtime.language.diagnostics import did_you_mean
 from tusk_runtime.model.application import Application
 from tusk_runtime.running.backends import needs_restart
+from tusk_runtime.running.consumption import Consumption
 from tusk_runtime.running.history import answer_of, stream_of
 from tusk_runtime.running.reads import ReadSide
 from tusk_runtime.running.service import (
@@ -54,6 +55,7 @@ class Runtime:
         self._clock = clock or SystemClock()
         self._bus = CommandBus(store.events, application, self._clock)
         self._reads = ReadSide(application, store)
+        self._consumers = Consumption(application, store, self._bus, self._clock)
         self._changing = asyncio.Lock()
         self._application = application
         self._renamed = application.stored.renamed()
@@ -81,21 +83,24 @@ class Runtime:
             undo.push_async_callback(self._reads.stop)
             if not self._store.shared:
                 await self._reads.drop_unused_tables()
+            begin = await self._store.events.head()
             try:
                 await self._bus.start()
             except (Unavailable, StoreError) as error:
                 raise StartFailed(str(error)) from error
+            await self._consumers.start(begin)
             self._started_at = self._clock.now()
             self._running = True
             undo.pop_all()
         await self._tell("RuntimeStarted", name=self._application.name, version=self._application.version)
 
     async def stop(self) -> None:
-        """Answer what was taken, stop the projections, close the store: in this order."""
+        """Stop the consumers, answer what was taken, stop the projections, close the store: in this order."""
         if not self._running:
             return
         self._running = False
         async with self._changing:
+            await self._consumers.stop()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(DRAIN_SECONDS):
                     await self._bus.stop()
@@ -249,7 +254,7 @@ class Runtime:
             head,
             self.generation,
             self._started_at,
-            [bus, *self._snapshots(), *self._reads.status(head)],
+            [bus, *self._snapshots(), *self._reads.status(head), *self._consumers.status(head)],
             self.rejected,
             self.reloading,
             {"accepted": self._bus.accepted, "refused": self._bus.refused},
@@ -270,8 +275,11 @@ class Runtime:
         ]
 
     async def settle(self) -> None:
-        """Wait until every projection has taken in the whole log, or has failed."""
-        head = await self._store.events.head()
+        """Wait until everything that follows the log has taken in all of it, or has failed."""
+        settled, head = -1, await self._store.events.head()
+        while settled < head:  # consumers send commands, which give events
+            await self._consumers.settle(head, WAIT_SECONDS)
+            settled, head = head, await self._store.events.head()
         for runner in self._reads.runners.values():
             await runner.wait_for(head, WAIT_SECONDS)
 
@@ -294,10 +302,7 @@ class Runtime:
                 self.reloading = ", ".join(runner.name for runner in candidate.fresh)
                 await candidate.open()
                 await candidate.caught_up()
-                # Again when nothing is being written: the old application may have been, meanwhile.
-                await self._bus.swap(
-                    application, lambda: check_stored_versions(application, self._store.events)
-                )
+                await self._swap(application)
             except BaseException:
                 await candidate.abandon()
                 raise
@@ -315,6 +320,27 @@ class Runtime:
                 version=application.version,
                 generation=self.generation,
             )
+
+    async def _swap(self, application: Application) -> None:
+        """Let commands change over, and with them the consumers: those that changed stand still meanwhile."""
+        begin = 0
+
+        async def check() -> None:
+            # Again when nothing is being written: the old application may have been, meanwhile.
+            nonlocal begin
+            await check_stored_versions(application, self._store.events)
+            begin = await self._store.events.head()
+
+        consumers = Consumption(application, self._store, self._bus, self._clock, self._consumers)
+        paused = await self._consumers.pause(consumers)
+        try:
+            await self._bus.swap(application, check)
+        except BaseException:
+            for runner in paused:
+                await runner.start(runner.position)
+            raise
+        self._consumers = consumers
+        await consumers.start(begin)
 
     async def reject(self, why: str) -> None:
         """Remember that an edit was refused, and why; what is live goes on."""

@@ -1,0 +1,1 @@
+"""Consumers: what follows upon events, beyond tables."""

@@ -1,0 +1,214 @@
+"""The part that runs one consumer over the store's log."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from time import monotonic
+
+from tusk_runtime.clock import Clock
+from tusk_runtime.consumers.acting import Actor
+from tusk_runtime.consumers.handling import Changes, Hands, place_of, task_group
+from tusk_runtime.errors import Conflict, TuskError
+from tusk_runtime.events import new_id
+from tusk_runtime.store.deliveries import Claim
+from tusk_runtime.store.protocol import Store
+
+LEASE_SECONDS = 15.0
+"""How long a consumer stays with a process that says nothing any more."""
+LOOK_SECONDS = 1.0
+"""How often the letters are looked at that somebody else may have marked."""
+LEAP = 10_000
+"""How far the stored progress may stay behind over events that do not concern the consumer."""
+RETRY_SECONDS = 1.0
+DRAIN_SECONDS = 5.0
+
+log = logging.getLogger("tusk.consumers")
+
+
+class ConsumerRunner:
+    """Follows the log from the consumer's progress: a page of events is handled, and then the progress moves.
+
+    One process has the consumer, by a lease. Events of one aggregate are handled in their order, those of
+    several side by side. An event that fails for good parks its aggregate: it becomes a dead letter, later
+    events of the aggregate wait behind it, all others go on. Whatever was done when a process dies before the
+    progress moved is done again; the ledger lets a command take effect once.
+    """
+
+    def __init__(self, actor: Actor, store: Store, clock: Clock) -> None:
+        self.actor = actor
+        self.consumer = actor.consumer
+        self._store = store
+        self._begin = 0
+        self._holder = new_id()
+        self._hands = Hands(actor, store.events, clock)
+        self._claim: Claim | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._saved = 0
+        self._stopping = False
+        self._looked = 0.0
+        self._wake = asyncio.Event()
+        self._moved = asyncio.Condition()
+        self.position = 0
+        self.error = ""
+        self.failed = False
+
+    @property
+    def name(self) -> str:
+        """The consumer's name."""
+        return self.consumer.name
+
+    @property
+    def hands(self) -> Hands:
+        """What handles the events, and knows which aggregates are parked."""
+        return self._hands
+
+    @property
+    def standing_by(self) -> bool:
+        """Whether another process has the consumer."""
+        return self._claim is None
+
+    async def start(self, begin: int) -> None:
+        """Follow the log from where the store knows the consumer to be, else from the position `begin`."""
+        self._begin = begin
+        self._stopping = self._hands.stopping = False
+        self._task = asyncio.create_task(self._run(), name=f"consumer {self.name}")
+
+    async def stop(self) -> None:
+        """Stop after the events that are being handled, and let another process have the consumer."""
+        self._stopping = self._hands.stopping = True
+        self._wake.set()
+        task, self._task = self._task, None
+        if task is not None:
+            await asyncio.wait([task], timeout=DRAIN_SECONDS)
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        if self._claim is not None:
+            self._claim = None
+            with contextlib.suppress(TuskError):
+                await self._store.deliveries.release(self.consumer.group, self._holder)
+        await self._tell()
+
+    def look(self) -> None:
+        """Look at once at the time, and at the letters that somebody may have marked."""
+        self._looked = 0.0
+        self._wake.set()
+
+    async def wait_for(self, position: int, timeout: float) -> bool:
+        """Whether all events up to a position were handled, `timeout` seconds from now at the latest."""
+
+        def settled() -> bool:
+            return (self.position >= position and not self._hands.due()) or self.failed or self._stopping
+
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout), self._moved:
+                await self._moved.wait_for(settled)
+        return self.position >= position
+
+    async def _run(self) -> None:
+        while not self._stopping:
+            try:
+                self._claim = await self._claimed()
+                if self._claim is None:
+                    await self._rest(LEASE_SECONDS / 3)
+                    continue
+                async with task_group() as group:
+                    heart = group.create_task(self._renew())
+                    await self._follow(self._claim)
+                    heart.cancel()
+            except Conflict as error:
+                log.warning("consumer %s: another process has it: %s", self.name, error)
+            except Exception as error:
+                # Whatever it is: a task that ends in silence would leave events unhandled for ever.
+                self.error = str(error) or type(error).__name__
+                foreseen = isinstance(error, TuskError)
+                log.warning("consumer %s: %s; trying again", self.name, self.error, exc_info=not foreseen)
+                await self._rest(RETRY_SECONDS)
+
+    async def _claimed(self) -> Claim | None:
+        """The lease, and with it what the store knows of the consumer; None while another one has it."""
+        deliveries, group = self._store.deliveries, self.consumer.group
+        claim = await deliveries.claim(group, self._holder, LEASE_SECONDS, begin=self._begin)
+        if claim is not None:
+            self.position = self._saved = claim.position
+            await self._hands.learn(deliveries)
+        return claim
+
+    async def _renew(self) -> None:
+        """Keep the lease while events are handled. Raises Conflict when it is lost."""
+        while True:
+            await asyncio.sleep(LEASE_SECONDS / 3)
+            claim = await self._store.deliveries.claim(
+                self.consumer.group, self._holder, LEASE_SECONDS, begin=self._begin
+            )
+            if claim is None or self._claim is None or claim.epoch != self._claim.epoch:
+                raise Conflict("the lease is lost")
+
+    async def _follow(self, claim: Claim) -> None:
+        while not self._stopping:
+            if monotonic() - self._looked >= LOOK_SECONDS:
+                self._looked = monotonic()
+                await self._hands.look(self._store.deliveries)
+            worked = await self._take_again(claim)
+            self.error = self._hands.halted
+            self.failed = bool(self.error)
+            if not self.failed:
+                worked = await self._take_page(claim) or worked
+            await self._tell()
+            if not worked:
+                await self._rest(LOOK_SECONDS, None if self.failed else self.position)
+
+    async def _take_page(self, claim: Claim) -> bool:
+        """Handle the next events; False if there were none."""
+        events = self._store.events
+        head = await events.head()
+        if self.position >= head:
+            return False
+        size = self.consumer.batch_size
+        page = await events.read(self.position, size, types=self.actor.types)
+        reached = page[-1].position if len(page) == size else max(head, page[-1].position if page else 0)
+        changes = await self._hands.handle(page, reached)
+        if page or reached - self._saved >= LEAP:
+            await self._save(claim, changes)
+        self.position = changes.reached
+        return True
+
+    async def _take_again(self, claim: Claim) -> bool:
+        """Handle letters that are due again, and what waits behind them; False if there were none."""
+        changes = await self._hands.handle_due(self._store.deliveries)
+        if changes.letters or changes.done:
+            await self._save(claim, changes._replace(reached=self.position))
+        return bool(changes.letters or changes.done)
+
+    async def _save(self, claim: Claim, changes: Changes) -> None:
+        letters, done = changes.letters, changes.done
+        await self._store.deliveries.save(
+            self.consumer.group,
+            claim.epoch,
+            changes.reached,
+            letters=letters,
+            done=[place_of(letter) for letter in done],
+        )
+        self._saved = changes.reached
+        self._hands.saved(letters, done)
+
+    async def _rest(self, seconds: float, beyond: int | None = None) -> None:
+        """Wait for a time, until the log goes on behind a position, or until there is something to see."""
+        waits: list[asyncio.Task[object]] = [asyncio.create_task(self._wake.wait())]
+        if beyond is not None:
+            waits.append(asyncio.create_task(self._store.events.wait_beyond(beyond, seconds)))
+        try:
+            done, _ = await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                each.cancel()
+        self._wake.clear()
+        for each in done:
+            each.result()
+
+    async def _tell(self) -> None:
+        """Wake those who wait for the position."""
+        async with self._moved:
+            self._moved.notify_all()
