@@ -48,7 +48,7 @@ async def test_an_application_goes_on(bank: Path, serve: Any) -> None:
     done = tusk("migrate", bank)
     assert (done.returncode, done.stderr) == (0, "")
     assert "bank.db: brought from schema 1 to the present one\nwhat was before: " in done.stdout
-    assert tusk("migrate", bank).stdout.endswith("bank.db: schema 2, nothing to do\n")
+    assert tusk("migrate", bank).stdout.endswith("bank.db: schema 3, nothing to do\n")
     assert tusk("migrate", bank, "--sql").stdout == ""
     assert "4 events of 2 aggregates, 3 commands: good\n" in tusk("store", "verify", bank).stdout
     await _takes_a_command(serve(bank, "--no-watch"))
@@ -84,7 +84,7 @@ def test_an_address_for_a_file(bank: Path) -> None:
 
 def test_in_memory_there_is_nothing_to_do(bank: Path) -> None:
     bank.write_text(ACCOUNT + '\n[event_store]\nbackend: "in_memory"\n')
-    assert tusk("migrate", bank).stdout == "memory: schema 2, nothing to do\n"
+    assert tusk("migrate", bank).stdout == "memory: schema 3, nothing to do\n"
 
 
 def test_a_file_that_is_wrong(bank: Path) -> None:
