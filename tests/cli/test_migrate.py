@@ -54,6 +54,19 @@ async def test_an_application_goes_on(bank: Path, serve: Any) -> None:
     await _takes_a_command(serve(bank, "--no-watch"))
 
 
+def test_one_of_the_second_version(bank: Path) -> None:
+    """Only what came since is made."""
+    database = bank.with_name(".tusk") / "bank.db"
+    database.unlink()
+    make_sqlite(database, 2)
+    shown = tusk("migrate", bank, "--dry-run")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert shown.stdout.startswith("BEGIN IMMEDIATE;\n\nCREATE TABLE tusk_consumers (")
+    assert "tusk_snapshots" not in shown.stdout
+    assert "bank.db: brought from schema 2 to the present one\n" in tusk("migrate", bank).stdout
+    assert "4 events of 2 aggregates, 3 commands: good\n" in tusk("store", "verify", bank).stdout
+
+
 async def test_on_postgresql(bank: Path, serve: Any, tmp_path: Path) -> None:
     """The role that may change the tables is named by a variable, or by its address."""
     bank.write_text(ACCOUNT + ON_POSTGRESQL)
