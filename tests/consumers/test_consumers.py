@@ -118,7 +118,12 @@ async def test_one_command_for_each_element(stage: Stage) -> None:
     )
     await stage.run("Open", owner="ann")
     await stage.settled()
-    assert [orjson.loads(event.data).get("amount") for event in await stage.events()] == [None, "1", "3", "1"]
+    assert [orjson.loads(event.data).get("amount") for event in await stage.events()] == [
+        None,
+        "1.00",
+        "3.00",
+        "1.00",
+    ]
 
 
 async def test_a_line_in_the_log(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
@@ -226,7 +231,7 @@ async def test_an_event_that_fails_parks_its_aggregate(stage: Stage) -> None:
     told = orjson.loads(first.error)
     assert "zero" in told["message"]
     assert told["place"].startswith("test.tsk:")
-    assert told["values"]["data.amount"] == "13"
+    assert told["values"] == {"(data.amount - 13)": "0.00"}
     parts = {part.name: part for part in (await stage.runtime.status()).parts}
     assert parts["Fee"].detail == "1 parked, 2 behind"
     await stage.mark("drop", first)

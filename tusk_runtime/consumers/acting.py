@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import orjson
 
 from tusk_runtime.clock import to_datetime
-from tusk_runtime.errors import IdReused, Refused, TuskError
+from tusk_runtime.errors import IdReused, Invalid, Refused, TuskError
 from tusk_runtime.events import Caller, Cause, StoredEvent
 from tusk_runtime.expressions import ExpressionFailed, explain
 from tusk_runtime.model.application import Application, EventType
@@ -79,6 +79,7 @@ class Actor:
     def __init__(self, consumer: Consumer, application: Application, send: SendCommand) -> None:
         self.consumer = consumer
         self._send = send
+        self._aggregates = {command.name: command.aggregate for command in application.commands.values()}
         self._handled: dict[str, _Handled] = {}
         for name, actions in consumer.on.items():
             event = application.events[name]
@@ -137,6 +138,9 @@ class Actor:
         event = moment.event
         fields = orjson.loads(to_json(_value(action.fields.function, arguments)))
         target = event.aggregate_id if action.same else None
+        if action.same and event.aggregate_type != self._aggregates[action.command]:
+            # By what is declared now it cannot be; it was stored before.
+            raise Invalid(f"the event is of {event.aggregate_type}, and `{action.command}` is not", errors=[])
         if action.target is not None:
             target = _text(_value(action.target.function, arguments))
         caller = Caller(f"consumer {self.consumer.name}", (), arguments[3]["tenant_id"])

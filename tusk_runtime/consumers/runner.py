@@ -47,7 +47,7 @@ class ConsumerRunner:
         self._task: asyncio.Task[None] | None = None
         self._saved = 0
         self._stopping = False
-        self._looked = 0.0
+        self._asked, self._seen = 1, 0  # how often to look at the letters, and which time it was done
         self._wake = asyncio.Event()
         self._moved = asyncio.Condition()
         self.position = 0
@@ -93,14 +93,15 @@ class ConsumerRunner:
 
     def look(self) -> None:
         """Look at once at the time, and at the letters that somebody may have marked."""
-        self._looked = 0.0
+        self._asked += 1
         self._wake.set()
 
     async def wait_for(self, position: int, timeout: float) -> bool:
         """Whether all events up to a position were handled, `timeout` seconds from now at the latest."""
 
         def settled() -> bool:
-            return (self.position >= position and not self._hands.due()) or self.failed or self._stopping
+            seen = self._seen == self._asked and not self._hands.due()
+            return (seen and (self.position >= position or self.failed)) or self._stopping
 
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout), self._moved:
@@ -147,10 +148,13 @@ class ConsumerRunner:
                 raise Conflict("the lease is lost")
 
     async def _follow(self, claim: Claim) -> None:
+        looked = 0.0
         while not self._stopping:
-            if monotonic() - self._looked >= LOOK_SECONDS:
-                self._looked = monotonic()
+            asked = self._asked
+            if asked != self._seen or monotonic() - looked >= LOOK_SECONDS:
+                looked = monotonic()
                 await self._hands.look(self._store.deliveries)
+                self._seen = asked
             worked = await self._take_again(claim)
             self.error = self._hands.halted
             self.failed = bool(self.error)
