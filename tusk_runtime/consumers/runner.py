@@ -17,6 +17,8 @@ from tusk_runtime.store.protocol import Store
 
 LEASE_SECONDS = 15.0
 """How long a consumer stays with a process that says nothing any more."""
+STAND_BY_SECONDS = 1.0
+"""How often a process asks for a consumer that another one has."""
 LOOK_SECONDS = 1.0
 """How often the letters are looked at that somebody else may have marked."""
 LEAP = 10_000
@@ -113,7 +115,7 @@ class ConsumerRunner:
             try:
                 self._claim = await self._claimed()
                 if self._claim is None:
-                    await self._rest(LEASE_SECONDS / 3)
+                    await self._rest(STAND_BY_SECONDS)
                     continue
                 async with task_group() as group:
                     heart = group.create_task(self._renew())
