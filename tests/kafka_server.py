@@ -102,11 +102,20 @@ class KafkaServer:
 
     def start(self) -> None:
         """Start it, and wait until it takes part. Raises RuntimeError with the end of its log."""
+        self.spawn()
+        self.wait()
+
+    def spawn(self) -> None:
+        """Start it without waiting. It ends with the thread that does this, so no worker of an event loop may."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [*dying_with_us(), *self._java("kafka.Kafka", str(self._properties))],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.folder, start_new_session=True,
             )  # fmt: skip
+
+    def wait(self) -> None:
+        """Wait until it takes part, in any thread. Raises RuntimeError with the end of its log."""
+        assert self._process is not None
         deadline = time.monotonic() + START_SECONDS
         while not self.answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
@@ -195,20 +204,23 @@ def _free_ports(count: int) -> list[int]:
     return found
 
 
+def require_kafka() -> None:
+    """Without Kafka's jars or Java, a test fails in CI, and is skipped elsewhere, loudly."""
+    if list(LIBRARIES.glob("kafka_2.13-*.jar")) and shutil.which("java"):
+        return
+    message = (
+        "NO KAFKA: nothing is tested on a broker here (make test installs Java and Kafka; tests that disturb "
+        "no broker take one that TUSK_TEST_KAFKA names)"
+    )
+    if os.environ.get("CI"):
+        pytest.fail(message)
+    pytest.skip(message)
+
+
 @contextlib.contextmanager
 def private_kafka(*settings: str) -> Iterator[KafkaServer]:
-    """A broker that runs, for whom it may be killed and frozen; further settings are lines of `server.properties`.
-
-    Without Kafka's jars or Java, a test fails in CI, and is skipped elsewhere, loudly.
-    """
-    if not list(LIBRARIES.glob("kafka_2.13-*.jar")) or shutil.which("java") is None:
-        message = (
-            "NO KAFKA: nothing is tested on a broker here (make test installs Java and Kafka; tests that disturb "
-            "no broker take one that TUSK_TEST_KAFKA names)"
-        )
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
+    """A broker that runs, and may be killed and frozen. Further settings are lines of `server.properties`."""
+    require_kafka()
     with tempfile.TemporaryDirectory(prefix="tusk-kafka-", ignore_cleanup_errors=True) as folder:
         server = KafkaServer(LIBRARIES, Path(folder), settings=settings)
         server.make()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import MessageSizeTooLargeError, UnknownTopicOrPartitionError
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
-from kafka_server import KafkaServer, private_kafka
+from kafka_server import KafkaServer, private_kafka, require_kafka
 from support import ROOT, until
 
 SECONDS = 10
@@ -181,12 +182,15 @@ def test_a_setting_that_kafka_refuses_is_told():
         pass
 
 
-async def test_a_broker_ends_with_the_process_that_started_it():
+async def test_a_broker_ends_with_the_process_that_started_it(tmp_path):
+    require_kafka()
     program = (
         "import os, signal\nfrom kafka_server import private_kafka\nwith private_kafka() as server:\n"
         "    print(server.pid, flush=True)\n    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    ended = await asyncio.to_thread(
-        subprocess.run, [sys.executable, "-c", program], cwd=ROOT / "tests", stdout=subprocess.PIPE
-    )
-    await until(lambda: not Path("/proc", ended.stdout.decode().strip()).exists(), "the broker has ended")
+    killed = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT / "tests", env={**os.environ, "TMPDIR": str(tmp_path)}, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    broker = int(killed.stdout)
+    await until(lambda: not Path("/proc", str(broker)).exists(), "the broker has ended")
