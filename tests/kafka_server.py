@@ -196,8 +196,9 @@ def _free_ports(count: int) -> list[int]:
     with itself, and keep the broker from coming back.
     """
     found: list[int] = []
-    while len(found) < count:
-        port = random.randrange(20_000, 32_000)
+    for port in random.sample(range(20_000, 32_000), 1_000):
+        if len(found) == count:
+            break
         with contextlib.suppress(OSError), socket.socket() as probe:
             probe.bind(("127.0.0.1", port))
             found.append(port)
