@@ -57,4 +57,4 @@ bench: $(VENV)/dev.stamp ## Measure, side by side with others.
 	for script in append commands postgres one_aggregate projection expressions loading; do $(BIN)/python benchmarks/$$script.py || exit 1; done
 
 clean: ## Remove what was set up.
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage dist
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .cache .coverage dist

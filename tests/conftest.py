@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from kafka_server import KafkaServer, kafka_address, private_kafka
 from support import Server
 
 # The scripts that measure are also what the acceptance tests run, shorter.
@@ -27,3 +28,17 @@ async def serve() -> AsyncIterator[Callable[..., Server]]:
     yield make
     for server in servers:
         await server.close()
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[str]:
+    """The address of a broker that all tests share, and none may disturb: topics and groups need names of their own."""
+    with kafka_address() as address:
+        yield address
+
+
+@pytest.fixture
+def kafka_server() -> Iterator[KafkaServer]:
+    """A broker of the test's own, which it may kill, start again, freeze and thaw."""
+    with private_kafka() as server:
+        yield server
