@@ -27,16 +27,22 @@ from tusk_runtime.language.diagnostics import did_you_mean
 from tusk_runtime.model.application import Application
 from tusk_runtime.running.backends import needs_restart
 from tusk_runtime.running.consumption import Consumption
+from tusk_runtime.running.dead_letters import DeadLetters
 from tusk_runtime.running.history import answer_of, stream_of
 from tusk_runtime.running.reads import ReadSide
 from tusk_runtime.running.service import (
     AggregateAnswer,
     CommandAnswer,
+    DeadLetter,
+    DeadLetterPage,
+    LetterPlace,
     PartStatus,
     QueryAnswer,
+    Settlement,
     Status,
 )
 from tusk_runtime.running.stored_versions import check_stored_versions
+from tusk_runtime.store.deliveries import Standing
 from tusk_runtime.store.protocol import Store
 
 LIVE_PAGE = 200
@@ -231,6 +237,49 @@ class Runtime:
                     raise
                 if head <= position:
                     yield ()
+
+    async def dead_letters(
+        self,
+        *,
+        consumer: str | None = None,
+        standing: Collection[Standing] | None = None,
+        after: LetterPlace | None = None,
+        limit: int = 100,
+    ) -> DeadLetterPage:
+        """A page of dead letters; see Service."""
+        return await self._dead_letters().page(consumer, standing, after, limit)
+
+    async def dead_letter(self, consumer: str, position: int) -> DeadLetter:
+        """The dead letter of an event; see Service."""
+        return await self._dead_letters().one(consumer, position)
+
+    async def mark_dead_letters(
+        self,
+        consumer: str,
+        settlement: Settlement,
+        *,
+        positions: Collection[int] | None = None,
+        message: str | None = None,
+        dry_run: bool = False,
+        caller: Caller,
+    ) -> Sequence[DeadLetter]:
+        """Have dead letters handled again or dropped; see Service. The consumer here looks at them at once."""
+        found = await self._dead_letters().mark(
+            consumer,
+            settlement,
+            positions=positions,
+            message=message,
+            dry_run=dry_run,
+            caller=caller,
+            tell=self._bus.tell,
+        )
+        if not dry_run and consumer in self._consumers.runners:
+            self._consumers.runners[consumer].look()
+        return found
+
+    def _dead_letters(self) -> DeadLetters:
+        self._check_running()
+        return DeadLetters(self._application.consumers, self._store)
 
     async def status(self) -> Status:
         """What runs, how far it is, and what is wrong."""
