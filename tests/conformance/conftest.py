@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.postgres_server import schema_for
+from tusk_runtime.store.deliveries import Deliveries
 from tusk_runtime.store.memory import MemoryStore
 from tusk_runtime.store.postgres import PostgresStore
 from tusk_runtime.store.protocol import EventStore, ReadModels, Store
@@ -76,3 +77,8 @@ def events(store: Store) -> EventStore:
 @pytest.fixture
 def read_models(store: Store) -> ReadModels:
     return store.read_models
+
+
+@pytest.fixture
+def deliveries(store: Store) -> Deliveries:
+    return store.deliveries

@@ -16,6 +16,7 @@ from tusk_runtime.errors import Conflict, Earlier, StartFailed, StoreUnavailable
 from tusk_runtime.events import StoredEvent, event_id_of
 from tusk_runtime.store import read_tables
 from tusk_runtime.store.driver import register_decimals, translated
+from tusk_runtime.store.memory_deliveries import MemoryDeliveries
 from tusk_runtime.store.naming import SCHEMA_VERSION
 from tusk_runtime.store.protocol import (
     NOWHERE,
@@ -48,6 +49,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self.events = MemoryEvents()
         self.read_models = MemoryReadModels()
+        self.deliveries = MemoryDeliveries()
 
     @property
     def description(self) -> str:
@@ -70,6 +72,7 @@ class MemoryStore:
         """Forget everything, and let nobody wait any longer."""
         self.events.close()
         self.read_models.close()
+        self.deliveries.close()
 
 
 class MemoryEvents:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
 from tusk_runtime.events import StoredEvent
+from tusk_runtime.store.deliveries import Deliveries
 
 
 class NewEvent(NamedTuple):
@@ -349,6 +350,11 @@ class Store(Protocol):
     @property
     def read_models(self) -> ReadModels:
         """The tables of read models."""
+        ...
+
+    @property
+    def deliveries(self) -> Deliveries:
+        """The progress of consumers, and their dead letters."""
         ...
 
     @property

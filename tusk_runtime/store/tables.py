@@ -14,6 +14,8 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 LONG = BigInteger().with_variant(Integer(), "sqlite")
 """A number of 64 bits, which is SQLite's only integer."""
+CODE_POINTS = Text(collation="C").with_variant(Text(), "sqlite")
+"""A text that is ordered by its code points, whatever the language of the database is."""
 
 
 class Tables(NamedTuple):
@@ -28,7 +30,8 @@ class Tables(NamedTuple):
     and how far into the log each has come. `snapshots` are states of aggregates at a version, as the
     definition beside them folded them: a cache. `uniques` are the promises that no two aggregates of a type
     hold the same values, each by the definition that says which values those are; `reserved` are the values
-    that are held, as digests.
+    that are held, as digests. `consumers` says how far each consumer has come, and who has it until when, in
+    microseconds; `letters` points to what they could not handle.
     """
 
     meta: Table
@@ -40,6 +43,8 @@ class Tables(NamedTuple):
     snapshots: Table
     uniques: Table
     reserved: Table
+    consumers: Table
+    letters: Table
 
     @property
     def immutable(self) -> tuple[Table, ...]:
@@ -141,6 +146,30 @@ def describe(prefix: str = "tusk_", log: str = "tusk_events", *, partitioned: bo
             Column("stream", LONG, nullable=False),
             **lean,
         ),
+        consumers=Table(
+            f"{prefix}consumers",
+            metadata,
+            Column("name", Text, primary_key=True),
+            Column("position", LONG, nullable=False),
+            Column("epoch", LONG, nullable=False),
+            Column("holder", LargeBinary, nullable=False),
+            Column("until", LONG, nullable=False),
+            **lean,
+        ),
+        letters=Table(
+            f"{prefix}letters",
+            metadata,
+            Column("consumer", Text, primary_key=True),
+            Column("source", CODE_POINTS, primary_key=True),
+            Column("position", LONG, primary_key=True, autoincrement=False),
+            Column("key", Text, nullable=False),
+            Column("standing", Text, nullable=False),
+            Column("action", Integer, nullable=False),
+            Column("attempts", Integer, nullable=False),
+            Column("timestamp", LONG, nullable=False),
+            Column("error", LargeBinary, nullable=False),
+            **lean,
+        ),
     )
     streams, events = tables.streams.c, tables.events.c
     Index(f"{prefix}streams_aggregate", streams.aggregate_id, streams.aggregate_type, unique=True)
@@ -162,6 +191,10 @@ def describe(prefix: str = "tusk_", log: str = "tusk_events", *, partitioned: bo
         sqlite_where=correlated,
         postgresql_where=correlated,
     )
+    # Whoever runs a consumer asks again and again for those that somebody marked.
+    letters = tables.letters.c
+    for one in (letters.key, letters.standing):
+        Index(f"{prefix}letters_{one.name}", letters.consumer, one, letters.source, letters.position)
     return tables
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any
+from typing import Any, Literal
 
 from tusk_runtime.errors import StartFailed, Unavailable
 from tusk_runtime.events import StoredEvent
-from tusk_runtime.store.postgres import snapshots
+from tusk_runtime.store.deliveries import STANDINGS, Claim, Letter, Standing
+from tusk_runtime.store.postgres import deliveries, snapshots
 from tusk_runtime.store.postgres.connecting import FAILURES, Address, close, connect, translated
 from tusk_runtime.store.postgres.encryption import Encryption, context_of, told
 from tusk_runtime.store.postgres.link import Link
@@ -68,6 +69,7 @@ class PostgresStore:
         self._link = Link()
         self.events = PostgresEvents(self._link)
         self.read_models = PostgresReadModels(self._link)
+        self.deliveries = PostgresDeliveries(self._link)
 
     @property
     def description(self) -> str:
@@ -270,3 +272,65 @@ class PostgresReadModels:
             raise Unavailable(f"the query took longer than {timeout:g} s and was stopped") from None
         except (*FAILURES, ValueError) as error:
             raise translated(error, "the query failed") from error
+
+
+class PostgresDeliveries:
+    """The progress of consumers and their dead letters; the contract is `Deliveries`."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    async def claim(self, consumer: str, holder: bytes, seconds: float, *, begin: int) -> Claim | None:
+        """Take a consumer, or keep it, for so many seconds; None while another holder has it."""
+        return await self._link.settle(
+            deliveries.claim, self._link.parts.names, consumer, holder, seconds, begin
+        )
+
+    async def release(self, consumer: str, holder: bytes) -> None:
+        """Let another holder take the consumer at once."""
+        await self._link.settle(deliveries.release, self._link.parts.names, consumer, holder)
+
+    async def save(
+        self,
+        consumer: str,
+        epoch: int,
+        position: int,
+        *,
+        letters: Collection[Letter] = (),
+        done: Collection[tuple[str, int]] = (),
+    ) -> None:
+        """Move the progress, keep letters and forget others, all or nothing."""
+        await self._link.settle(
+            deliveries.save, self._link.parts.names, consumer, epoch, position, letters, done
+        )
+
+    async def letters(
+        self,
+        consumer: str,
+        *,
+        standing: Collection[Standing] = STANDINGS,
+        key: str | None = None,
+        after: tuple[str, int] = ("", -1),
+        limit: int = 1000,
+    ) -> Sequence[Letter]:
+        """At most `limit` letters of a consumer behind a source and position, in that order."""
+        return await self._link.read(
+            deliveries.letters, self._link.parts.names, consumer, standing, key, after, limit
+        )
+
+    async def mark(
+        self,
+        consumer: str,
+        letters: Collection[tuple[str, int]],
+        standing: Literal["retry", "drop"],
+    ) -> int:
+        """Ask whoever runs the consumer to do that with those of the letters that may be marked."""
+        return await self._link.settle(deliveries.mark, self._link.parts.names, consumer, letters, standing)
+
+    async def counts(self) -> Mapping[str, Mapping[Standing, int]]:
+        """How many letters each consumer has, by how they stand."""
+        return await self._link.read(deliveries.counts, self._link.parts.names)
+
+    async def progress(self) -> Mapping[str, int]:
+        """How far each consumer that was ever claimed has come."""
+        return await self._link.read(deliveries.progress, self._link.parts.names)

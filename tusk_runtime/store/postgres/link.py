@@ -8,9 +8,9 @@ from typing import Concatenate, NamedTuple, ParamSpec, TypeVar
 
 import asyncpg
 
-from tusk_runtime.errors import StoreUnavailable
+from tusk_runtime.errors import OutcomeUnknown, StoreUnavailable
 from tusk_runtime.store.postgres.appending import Appender
-from tusk_runtime.store.postgres.connecting import FAILURES, Address, make_pool, translated
+from tusk_runtime.store.postgres.connecting import FAILURES, Address, lost, make_pool, reason, translated
 from tusk_runtime.store.postgres.listening import Listener
 from tusk_runtime.store.postgres.names import Names
 from tusk_runtime.store.postgres.read_tables import ReadTables
@@ -21,7 +21,7 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 WRITERS = 4
-"""Connections that write read models at the same time."""
+"""Connections that write anything but events at the same time."""
 ACQUIRE_SECONDS = 10.0
 CLOSE_SECONDS = 5.0
 
@@ -125,6 +125,24 @@ class Link:
                 return await work(connection, *args, **kwargs)
         except FAILURES as error:
             raise translated(error, "the database cannot be written") from error
+
+    async def settle(
+        self,
+        work: Callable[Concatenate[asyncpg.Connection, P], Awaitable[T]],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Like `write`, for what nobody can compute again: raises OutcomeUnknown if it may have happened."""
+
+        async def tried(connection: asyncpg.Connection) -> T:
+            try:
+                return await work(connection, *args, **kwargs)
+            except FAILURES as error:
+                if not lost(error):
+                    raise
+                raise OutcomeUnknown(f"the commit may or may not have happened: {reason(error)}") from error
+
+        return await self.write(tried)
 
     def _check_writable(self) -> None:
         if self._read_only:

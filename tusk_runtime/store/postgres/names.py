@@ -20,7 +20,7 @@ TAKEN = "TK003"
 STATES = {"went_back": WENT_BACK, "superseded": SUPERSEDED, "taken": TAKEN, "earlier": EARLIER}
 OWN = (
     "meta", "names", "streams", "commands", "checkpoints", "snapshots", "uniques", "reserved",
-    "append", "refuse",
+    "consumers", "letters", "append", "refuse",
 )  # fmt: skip
 """What is called after the store's prefix."""
 
@@ -44,6 +44,8 @@ class Names(NamedTuple):
     snapshots: str
     uniques: str
     reserved: str
+    consumers: str
+    letters: str
     append: str
     refuse: str
 

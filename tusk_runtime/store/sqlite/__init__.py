@@ -15,6 +15,7 @@ import apsw
 from tusk_runtime.errors import StartFailed, StoreUnavailable
 from tusk_runtime.events import StoredEvent
 from tusk_runtime.store import read_tables
+from tusk_runtime.store.delivery_tables import TableDeliveries
 from tusk_runtime.store.protocol import (
     NOWHERE,
     Checkpoint,
@@ -87,6 +88,7 @@ class SqliteStore:
         }
         self.events = SqliteEvents(self._writer, self._lanes["commands"], self._lanes["log"], self._head)
         self.read_models = SqliteReadModels(self._writer, self._lanes["queries"])
+        self.deliveries = TableDeliveries(self._lanes["log"].run, self._writer.settle)
 
     @property
     def description(self) -> str:
@@ -171,6 +173,15 @@ class _Writer:
         self._tidy_up()
         return result
 
+    async def settle(
+        self, work: Callable[Concatenate[apsw.Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Do something in one transaction, durable when this returns."""
+        self._check_writable()
+        result = await self._lane.run(self._durably, lambda connection: work(connection, *args, **kwargs))
+        self._tidy_up()
+        return result
+
     def _check_writable(self) -> None:
         if self.read_only:
             raise StoreUnavailable("the store is open for reading only")
@@ -192,6 +203,10 @@ class _Writer:
         self._appender.refresh(connection)
         self._appender.set_durable(connection, False)
         return work(connection)
+
+    def _durably(self, connection: apsw.Connection, work: Callable[[apsw.Connection], T]) -> T:
+        with self._appender.durably(connection):
+            return work(connection)
 
     def _committed(self, connection: apsw.Connection, database: str, pages: int) -> int:
         self._pages = pages

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from time import perf_counter
 
@@ -208,6 +209,19 @@ class Appender:
             promises.keep(connection, wanted, held)
         except apsw.Error as error:
             raise translated(error, "nothing was written") from error
+
+    @contextmanager
+    def durably(self, connection: apsw.Connection) -> Iterator[None]:
+        """A durable transaction about anything but the log. Raises OutcomeUnknown as `append` does."""
+        self.refresh(connection)
+        self.set_durable(connection, True)
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._commit(connection)
+        except BaseException:
+            roll_back(connection)
+            raise
 
     def _look_up(self, connection: apsw.Connection, batch: Iterable[Decision]) -> None:
         """Learn the numbers and versions of the streams that exist but are not known."""

@@ -77,7 +77,7 @@ class Lane:
             raise translated(error, "the store") from error
 
     async def run(
-        self, work: Callable[Concatenate[apsw.Connection, P], T], *args: P.args, **kwargs: P.kwargs
+        self, work: Callable[Concatenate[apsw.Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Call `work(connection, …)` on a thread of this lane, in order of arrival.
 

@@ -1,0 +1,371 @@
+"""What every store keeps for consumers: who has one, how far it has come, and its dead letters."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from tests.conformance.conftest import Backend
+from tusk_runtime.errors import Conflict, StoreError, StoreUnavailable
+from tusk_runtime.store.deliveries import STANDINGS, Claim, Deliveries, Letter, Standing
+from tusk_runtime.store.protocol import Store
+
+A, B = b"a" * 16, b"b" * 16
+MAIL = "mail"
+
+
+def letter(
+    position: int, *, source: str = "", key: str = "Order/a", standing: Standing = "parked", action: int = 0
+) -> Letter:
+    return Letter(source, position, key, standing, action, 3, 1_700_000_000_000_000, b'{"message":"no"}')
+
+
+async def held(deliveries: Deliveries, letters: Sequence[Letter] = (), consumer: str = MAIL) -> int:
+    """A consumer that A has, with letters. Gives the epoch."""
+    claim = await deliveries.claim(consumer, A, 60, begin=0)
+    assert claim is not None
+    await deliveries.save(consumer, claim.epoch, claim.position, letters=letters)
+    return claim.epoch
+
+
+class TestHolding:
+    async def test_the_first_one_begins_where_it_is_told(self, deliveries: Deliveries) -> None:
+        assert await deliveries.claim(MAIL, A, 60, begin=7) == Claim(1, 7)
+        assert await deliveries.progress() == {MAIL: 7}
+
+    async def test_only_the_first_claim_says_where(self, deliveries: Deliveries) -> None:
+        await deliveries.claim(MAIL, A, 60, begin=7)
+        assert await deliveries.claim(MAIL, A, 60, begin=99) == Claim(1, 7)
+        await deliveries.save(MAIL, 1, 12)
+        await deliveries.release(MAIL, A)
+        assert await deliveries.claim(MAIL, B, 60, begin=99) == Claim(2, 12)
+
+    async def test_nobody_else_gets_it_meanwhile(self, deliveries: Deliveries) -> None:
+        await deliveries.claim(MAIL, A, 60, begin=0)
+        assert await deliveries.claim(MAIL, B, 60, begin=0) is None
+        await deliveries.save(MAIL, 1, 5)
+        assert await deliveries.claim(MAIL, A, 60, begin=0) == Claim(1, 5)
+
+    async def test_each_change_of_holder_has_an_epoch_of_its_own(self, deliveries: Deliveries) -> None:
+        for epoch, holder in enumerate((A, B, A, B), 1):
+            assert await deliveries.claim(MAIL, holder, 60, begin=0) == Claim(epoch, 0)
+            assert await deliveries.claim(MAIL, holder, 60, begin=0) == Claim(epoch, 0)
+            await deliveries.release(MAIL, holder)
+
+    async def test_only_who_has_it_releases_it(self, deliveries: Deliveries) -> None:
+        await deliveries.release(MAIL, A)
+        assert await deliveries.progress() == {}
+        await deliveries.claim(MAIL, A, 60, begin=0)
+        await deliveries.release(MAIL, B)
+        assert await deliveries.claim(MAIL, B, 60, begin=0) is None
+
+    async def test_one_that_lapsed_is_taken_over(self, deliveries: Deliveries) -> None:
+        await deliveries.claim(MAIL, A, 0.2, begin=0)
+        assert await deliveries.claim(MAIL, B, 60, begin=0) is None
+        await asyncio.sleep(0.25)
+        assert await deliveries.claim(MAIL, B, 60, begin=0) == Claim(2, 0)
+        assert await deliveries.claim(MAIL, A, 60, begin=0) is None
+        with pytest.raises(Conflict, match="mail is no longer held with epoch 1"):
+            await deliveries.save(MAIL, 1, 9)
+        assert await deliveries.progress() == {MAIL: 0}
+
+    async def test_who_keeps_one_that_lapsed_goes_on(self, deliveries: Deliveries) -> None:
+        """Nobody else had it in between."""
+        await deliveries.claim(MAIL, A, 0, begin=0)
+        await deliveries.save(MAIL, 1, 3)
+        assert await deliveries.claim(MAIL, A, 60, begin=0) == Claim(1, 3)
+
+    async def test_it_is_kept_for_longer(self, deliveries: Deliveries) -> None:
+        await deliveries.claim(MAIL, A, 0.1, begin=0)
+        await deliveries.claim(MAIL, A, 60, begin=0)
+        await asyncio.sleep(0.15)
+        assert await deliveries.claim(MAIL, B, 60, begin=0) is None
+
+    async def test_of_many_at_once_one_gets_it(self, deliveries: Deliveries) -> None:
+        holders = [bytes([number]) * 16 for number in range(50)]
+        claims = await asyncio.gather(*(deliveries.claim(MAIL, each, 60, begin=4) for each in holders))
+        assert [each for each in claims if each] == [Claim(1, 4)]
+
+    async def test_consumers_do_not_know_of_each_other(self, deliveries: Deliveries) -> None:
+        assert await deliveries.claim(MAIL, A, 60, begin=1) == Claim(1, 1)
+        assert await deliveries.claim("bills", B, 60, begin=2) == Claim(1, 2)
+        await deliveries.save("bills", 1, 3)
+        assert await deliveries.progress() == {MAIL: 1, "bills": 3}
+
+
+class TestSaving:
+    async def test_letters_come_back_as_they_were(self, deliveries: Deliveries) -> None:
+        given = [letter(3, action=2), letter(4, key="Order/ä", standing="refused", source="orders/0")]
+        await held(deliveries, given)
+        assert await deliveries.letters(MAIL) == given
+
+    async def test_one_takes_the_place_of_the_one_before(self, deliveries: Deliveries) -> None:
+        epoch = await held(deliveries, [letter(3), letter(4)])
+        new = letter(3, action=1, standing="refused", key="Order/b")
+        await deliveries.save(MAIL, epoch, 5, letters=[new])
+        assert await deliveries.letters(MAIL) == [new, letter(4)]
+
+    async def test_of_two_at_one_place_the_last_one_holds(self, deliveries: Deliveries) -> None:
+        await held(deliveries, [letter(3), letter(3, action=1)])
+        assert await deliveries.letters(MAIL) == [letter(3, action=1)]
+
+    async def test_those_that_are_done_are_forgotten(self, deliveries: Deliveries) -> None:
+        epoch = await held(deliveries, [letter(3), letter(3, source="x"), letter(4)])
+        await held(deliveries, [letter(3)], "bills")
+        await deliveries.save(MAIL, epoch, 5, done=[("", 3), ("y", 4), ("", 99)])
+        assert await deliveries.letters(MAIL) == [letter(4), letter(3, source="x")]
+        assert await deliveries.letters("bills") == [letter(3)]
+
+    async def test_one_that_is_both_done_and_given_stays(self, deliveries: Deliveries) -> None:
+        epoch = await held(deliveries, [letter(3)])
+        await deliveries.save(MAIL, epoch, 5, letters=[letter(3, action=1)], done=[("", 3)])
+        assert await deliveries.letters(MAIL) == [letter(3, action=1)]
+
+    async def test_another_epoch_writes_nothing(self, deliveries: Deliveries) -> None:
+        epoch = await held(deliveries, [letter(3)])
+        for other in (epoch - 1, epoch + 1):
+            with pytest.raises(Conflict):
+                await deliveries.save(MAIL, other, 9)
+            with pytest.raises(Conflict):
+                await deliveries.save(MAIL, other, 9, letters=[letter(4)], done=[("", 3)])
+        assert await deliveries.letters(MAIL) == [letter(3)]
+        assert await deliveries.progress() == {MAIL: 0}
+
+    async def test_one_that_nobody_ever_had(self, deliveries: Deliveries) -> None:
+        with pytest.raises(Conflict):
+            await deliveries.save(MAIL, 1, 9, letters=[letter(4)])
+        assert (await deliveries.progress(), await deliveries.letters(MAIL)) == ({}, [])
+
+    async def test_it_is_all_or_nothing(self, deliveries: Deliveries) -> None:
+        """One letter cannot be stored: the progress and all the others stay as they were."""
+        epoch = await held(deliveries, [letter(3)])
+        broken = letter(5)._replace(error=cast(Any, None))
+        with pytest.raises(StoreError) as caught:
+            await deliveries.save(MAIL, epoch, 9, letters=[letter(4), broken], done=[("", 3)])
+        assert not isinstance(caught.value, Conflict)
+        assert await deliveries.letters(MAIL) == [letter(3)]
+        assert await deliveries.progress() == {MAIL: 0}
+        await deliveries.save(MAIL, epoch, 9, letters=[letter(4)], done=[("", 3)])
+        assert await deliveries.letters(MAIL) == [letter(4)]
+
+    async def test_many_at_once(self, deliveries: Deliveries) -> None:
+        many = [letter(number) for number in range(700)]
+        epoch = await held(deliveries, many)
+        assert await deliveries.letters(MAIL) == many
+        await deliveries.save(MAIL, epoch, 1, done=[("", number) for number in range(699)])
+        assert await deliveries.letters(MAIL) == many[-1:]
+
+    async def test_who_takes_over_finds_all_of_it_or_nothing(self, deliveries: Deliveries) -> None:
+        """Of one whose lease lapsed while it saves, and its successor, either comes wholly first."""
+        saved = await _races(deliveries, deliveries, rounds=20)
+        assert saved <= 20
+
+
+class TestReading:
+    async def test_they_stand_in_the_order_of_source_and_position(self, deliveries: Deliveries) -> None:
+        sources = ["", "B/0", "a/0", "a/1", "ä/0"]
+        wanted = [letter(number, source=source) for source in sources for number in (2, 10, 100)]
+        await held(deliveries, wanted[::-1])
+        assert await deliveries.letters(MAIL) == wanted
+        found: list[Letter] = []
+        while page := await deliveries.letters(MAIL, after=found[-1][:2] if found else ("", -1), limit=4):
+            assert len(page) == min(4, len(wanted) - len(found))
+            found += page
+        assert found == wanted
+
+    async def test_those_of_some_standing(self, deliveries: Deliveries) -> None:
+        await held(deliveries, [letter(n, standing=standing) for n, standing in enumerate(STANDINGS)])
+        for number, standing in enumerate(STANDINGS):
+            assert await deliveries.letters(MAIL, standing=[standing]) == [letter(number, standing=standing)]
+        marked = await deliveries.letters(MAIL, standing=("drop", "retry"))
+        assert [each.standing for each in marked] == ["retry", "drop"]
+        assert await deliveries.letters(MAIL, standing=()) == []
+        assert len(await deliveries.letters(MAIL, standing={*STANDINGS})) == 5
+
+    async def test_those_of_one_key(self, deliveries: Deliveries) -> None:
+        one = [letter(3, key="Order/b"), letter(5, key="Order/b", standing="behind")]
+        await held(deliveries, [letter(1), *one, letter(4)])
+        assert await deliveries.letters(MAIL, key="Order/b") == one
+        assert await deliveries.letters(MAIL, key="Order/b", standing=["behind"]) == one[1:]
+        assert await deliveries.letters(MAIL, key="Order/b", after=("", 3)) == one[1:]
+        assert await deliveries.letters(MAIL, key="Order/b", limit=1) == one[:1]
+        assert await deliveries.letters(MAIL, key="Order/c") == []
+
+    async def test_those_of_another_consumer(self, deliveries: Deliveries) -> None:
+        await held(deliveries, [letter(1)])
+        assert await deliveries.letters("bills") == []
+
+    async def test_how_many_there_are(self, deliveries: Deliveries) -> None:
+        assert await deliveries.counts() == {}
+        await held(deliveries, [letter(1), letter(2, standing="behind"), letter(3, standing="behind")])
+        await held(deliveries, [letter(1, standing="drop")], "bills")
+        await held(deliveries, [], "empty")
+        assert await deliveries.counts() == {MAIL: {"parked": 1, "behind": 2}, "bills": {"drop": 1}}
+
+
+class TestMarking:
+    async def test_only_what_failed_by_itself_is_marked(self, deliveries: Deliveries) -> None:
+        """What waits behind another one goes with that."""
+        await held(deliveries, [letter(n, standing=standing) for n, standing in enumerate(STANDINGS)])
+        assert await deliveries.mark(MAIL, [("", number) for number in range(7)], "drop") == 4
+        assert [each.standing for each in await deliveries.letters(MAIL)] == [
+            "drop", "behind", "drop", "drop", "drop",
+        ]  # fmt: skip
+
+    async def test_nothing_else_of_it_changes(self, deliveries: Deliveries) -> None:
+        await held(deliveries, [letter(1), letter(2), letter(1, source="x")])
+        await held(deliveries, [letter(1)], "bills")
+        assert await deliveries.mark(MAIL, [("", 1), ("", 1)], "retry") == 1
+        assert await deliveries.letters(MAIL) == [
+            letter(1, standing="retry"), letter(2), letter(1, source="x"),
+        ]  # fmt: skip
+        assert await deliveries.letters("bills") == [letter(1)]
+
+    async def test_none(self, deliveries: Deliveries) -> None:
+        assert await deliveries.mark(MAIL, [], "retry") == 0
+        assert await deliveries.mark(MAIL, [("", 1)], "retry") == 0
+
+    async def test_many_and_by_several_at_once(self, deliveries: Deliveries) -> None:
+        """In any order, and while whoever runs the consumer saves: nobody waits for ever."""
+        epoch = await held(deliveries, [letter(number) for number in range(700)])
+        places = [("", number) for number in range(700)]
+        counts = await asyncio.gather(
+            deliveries.mark(MAIL, places, "retry"),
+            deliveries.mark(MAIL, places[::-1], "drop"),
+            deliveries.save(MAIL, epoch, 1, letters=[letter(number) for number in range(699, -1, -1)]),
+            deliveries.mark(MAIL, places, "drop"),
+        )
+        assert [count for count in counts if count is not None] == [700, 700, 700]
+        assert sum((await deliveries.counts())[MAIL].values()) == 700
+
+
+class TestSharing:
+    @pytest.fixture
+    async def other(self, backend: Backend, store: Store, tmp_path: Path) -> AsyncIterator[Deliveries]:
+        """What another process sees of the same store."""
+        backend.require("shared")
+        made = await backend.make(tmp_path)
+        await made.open()
+        yield made.deliveries
+        await made.close()
+
+    async def test_one_of_two_processes_gets_it(self, deliveries: Deliveries, other: Deliveries) -> None:
+        claims = await asyncio.gather(
+            deliveries.claim(MAIL, A, 60, begin=0), other.claim(MAIL, B, 60, begin=0)
+        )
+        assert sorted(map(bool, claims)) == [False, True]
+
+    async def test_of_many_of_two_processes_one_gets_it(
+        self, deliveries: Deliveries, other: Deliveries
+    ) -> None:
+        await deliveries.claim(MAIL, A, 0, begin=0)
+        claims = await asyncio.gather(
+            *(
+                each.claim(MAIL, bytes([number]) * 16, 60, begin=0)
+                for number in range(25)
+                for each in (deliveries, other)
+            )
+        )
+        # The same holder asks in both processes: the second one only keeps what the first one took.
+        assert {each for each in claims if each} == {Claim(2, 0)}
+        assert 1 <= len([each for each in claims if each]) <= 2
+
+    async def test_the_other_one_takes_over(self, deliveries: Deliveries, other: Deliveries) -> None:
+        epoch = await held(deliveries, [letter(3)])
+        assert await other.claim(MAIL, B, 60, begin=0) is None
+        await deliveries.save(MAIL, epoch, 4)
+        await deliveries.claim(MAIL, A, 0.05, begin=0)
+        await asyncio.sleep(0.1)
+        assert await other.claim(MAIL, B, 60, begin=0) == Claim(2, 4)
+        with pytest.raises(Conflict):
+            await deliveries.save(MAIL, epoch, 9, letters=[letter(8)], done=[("", 3)])
+        with pytest.raises(Conflict):
+            await deliveries.save(MAIL, epoch, 9)
+        assert await other.letters(MAIL) == [letter(3)]
+        assert await other.progress() == {MAIL: 4}
+        assert await deliveries.claim(MAIL, A, 60, begin=0) is None
+
+    async def test_what_one_marks_the_other_sees(self, deliveries: Deliveries, other: Deliveries) -> None:
+        await held(deliveries, [letter(3)])
+        assert await other.mark(MAIL, [("", 3)], "retry") == 1
+        assert await deliveries.letters(MAIL, standing=["retry", "drop"]) == [letter(3, standing="retry")]
+
+    async def test_nobody_writes_behind_a_successor(self, deliveries: Deliveries, other: Deliveries) -> None:
+        await _races(deliveries, other, rounds=60)
+
+
+async def _races(one: Deliveries, other: Deliveries, *, rounds: int) -> int:
+    """In each round one saves much, and its lapsed lease is taken over. Gives how often it came first."""
+    first = 0
+    for round_ in range(rounds):
+        consumer = f"c{round_}"
+        await one.claim(consumer, A, 0, begin=0)
+        saving = asyncio.create_task(
+            one.save(consumer, 1, 5, letters=[letter(number) for number in range(50)], done=[("", 99)])
+        )
+        await asyncio.sleep(0.0002 * (round_ % 10))
+        claim = await other.claim(consumer, B, 60, begin=0)
+        found = len(await other.letters(consumer))
+        with suppress(Conflict):
+            await saving
+            first += 1
+        assert claim in (Claim(2, 0), Claim(2, 5))
+        assert found == (50 if claim == Claim(2, 5) else 0)
+        assert len(await other.letters(consumer)) == found
+        assert (await other.progress())[consumer] == claim.position
+        assert (saving.exception() is None) == (claim == Claim(2, 5))
+    return first
+
+
+async def test_all_of_it_is_durable(backend: Backend, tmp_path: Path) -> None:
+    backend.require("durable")
+    store = await backend.make(tmp_path)
+    await store.open()
+    epoch = await held(store.deliveries, [letter(3), letter(4)])
+    await store.deliveries.save(MAIL, epoch, 7, done=[("", 4)])
+    await store.deliveries.mark(MAIL, [("", 3)], "drop")
+    await store.close()
+    again = await backend.make(tmp_path)
+    await again.open()
+    assert await again.deliveries.progress() == {MAIL: 7}
+    assert await again.deliveries.letters(MAIL) == [letter(3, standing="drop")]
+    assert await again.deliveries.claim(MAIL, B, 60, begin=0) is None
+    assert await again.deliveries.claim(MAIL, A, 60, begin=0) == Claim(epoch, 7)
+    await again.close()
+
+
+async def test_for_reading_only(backend: Backend, store: Store, tmp_path: Path) -> None:
+    backend.require("durable")
+    epoch = await held(store.deliveries, [letter(3)])
+    reading = await backend.make(tmp_path)
+    await reading.open(read_only=True)
+    seen = reading.deliveries
+    assert await seen.letters(MAIL) == [letter(3)]
+    assert (await seen.progress(), await seen.counts()) == ({MAIL: 0}, {MAIL: {"parked": 1}})
+    for refused in (
+        seen.claim(MAIL, A, 60, begin=0),
+        seen.release(MAIL, A),
+        seen.save(MAIL, epoch, 9),
+        seen.mark(MAIL, [("", 3)], "drop"),
+    ):
+        with pytest.raises(StoreUnavailable, match="for reading only"):
+            await refused
+    await reading.close()
+    assert await store.deliveries.letters(MAIL) == [letter(3)]
+    assert await store.deliveries.claim(MAIL, B, 60, begin=0) is None
+
+
+async def test_a_store_that_is_closed(backend: Backend, tmp_path: Path) -> None:
+    store = await backend.make(tmp_path)
+    await store.open()
+    await held(store.deliveries)
+    await store.close()
+    with pytest.raises(StoreUnavailable):
+        await store.deliveries.claim(MAIL, A, 60, begin=0)
+    with pytest.raises(StoreUnavailable):
+        await store.deliveries.letters(MAIL)

@@ -1,0 +1,193 @@
+"""What is kept for consumers, over SQLite connections: one class for every store that has such."""
+
+# Only numbers of parameters come into a statement, never a value.
+# ruff: noqa: S608
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from time import time_ns
+from typing import Concatenate, Literal, ParamSpec, Protocol, TypeVar
+
+import apsw
+
+from tusk_runtime.errors import Conflict
+from tusk_runtime.store.deliveries import STANDINGS, Claim, Letter, Standing
+from tusk_runtime.store.driver import execute_all, execute_rows, fetch_all, rows_of_parameters
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+CLAIM = (
+    "INSERT INTO tusk_consumers AS c (name, position, epoch, holder, until) VALUES (?1, ?2, 1, ?3, ?4) "
+    "ON CONFLICT (name) DO UPDATE SET epoch = c.epoch + (c.holder <> excluded.holder), "
+    "holder = excluded.holder, until = excluded.until WHERE c.holder = excluded.holder OR c.until <= ?5 "
+    "RETURNING epoch, position"
+)
+RELEASE = "UPDATE tusk_consumers SET until = 0 WHERE name = ? AND holder = ?"
+MOVE = "UPDATE tusk_consumers SET position = ? WHERE name = ? AND epoch = ?"
+PROGRESS = "SELECT name, position FROM tusk_consumers"
+COUNTS = "SELECT consumer, standing, count(*) FROM tusk_letters GROUP BY consumer, standing"
+
+
+class Run(Protocol):
+    """Calls a function with a connection, for whoever owns that."""
+
+    async def __call__(
+        self, work: Callable[Concatenate[apsw.Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """What the function returns. Raises the driver's errors in the store's words."""
+        ...
+
+
+class TableDeliveries:
+    """The progress of consumers and their dead letters; the contract is `Deliveries`.
+
+    `read` calls a function, `write` does it within a durable transaction. The clock is that of this process:
+    no other one has the store.
+    """
+
+    def __init__(self, read: Run, write: Run) -> None:
+        self._read = read
+        self._write = write
+
+    async def claim(self, consumer: str, holder: bytes, seconds: float, *, begin: int) -> Claim | None:
+        """Take a consumer, or keep it, for so many seconds; None while another holder has it."""
+        return await self._write(_claim, consumer, holder, seconds, begin)
+
+    async def release(self, consumer: str, holder: bytes) -> None:
+        """Let another holder take the consumer at once."""
+        await self._write(_release, consumer, holder)
+
+    async def save(
+        self,
+        consumer: str,
+        epoch: int,
+        position: int,
+        *,
+        letters: Collection[Letter] = (),
+        done: Collection[tuple[str, int]] = (),
+    ) -> None:
+        """Move the progress, keep letters and forget others, all or nothing."""
+        await self._write(_save, consumer, epoch, position, letters, done)
+
+    async def letters(
+        self,
+        consumer: str,
+        *,
+        standing: Collection[Standing] = STANDINGS,
+        key: str | None = None,
+        after: tuple[str, int] = ("", -1),
+        limit: int = 1000,
+    ) -> Sequence[Letter]:
+        """At most `limit` letters of a consumer behind a source and position, in that order."""
+        return await self._read(_letters, consumer, standing, key, after, limit)
+
+    async def mark(
+        self,
+        consumer: str,
+        letters: Collection[tuple[str, int]],
+        standing: Literal["retry", "drop"],
+    ) -> int:
+        """Ask whoever runs the consumer to do that with those of the letters that may be marked."""
+        return await self._write(_mark, consumer, letters, standing)
+
+    async def counts(self) -> Mapping[str, Mapping[Standing, int]]:
+        """How many letters each consumer has, by how they stand."""
+        return await self._read(_counts)
+
+    async def progress(self) -> Mapping[str, int]:
+        """How far each consumer that was ever claimed has come."""
+        return await self._read(_progress)
+
+
+def _claim(
+    connection: apsw.Connection, consumer: str, holder: bytes, seconds: float, begin: int
+) -> Claim | None:
+    now = time_ns() // 1000
+    until = now + round(seconds * 1_000_000)
+    rows = fetch_all(connection, CLAIM, (consumer, begin, holder, until, now))
+    return Claim(*rows[0]) if rows else None
+
+
+def _release(connection: apsw.Connection, consumer: str, holder: bytes) -> None:
+    connection.execute(RELEASE, (consumer, holder))
+
+
+def _save(
+    connection: apsw.Connection,
+    consumer: str,
+    epoch: int,
+    position: int,
+    letters: Collection[Letter],
+    done: Collection[tuple[str, int]],
+) -> None:
+    connection.execute(MOVE, (position, consumer, epoch))
+    if connection.changes() != 1:
+        raise Conflict(f"the consumer {consumer} is no longer held with epoch {epoch}")
+    execute_all(connection, _delete, 3, [part for each in done for part in (consumer, *each)])
+    execute_all(connection, _upsert, 9, [part for each in letters for part in (consumer, *each)])
+
+
+def _letters(
+    connection: apsw.Connection,
+    consumer: str,
+    standing: Collection[Standing],
+    key: str | None,
+    after: tuple[str, int],
+    limit: int,
+) -> list[Letter]:
+    where, parameters = "consumer = ? AND (source, position) > (?, ?)", [consumer, *after]
+    if not set(standing).issuperset(STANDINGS):
+        where += f" AND standing IN ({','.join('?' * len(standing))})"
+        parameters += standing
+    if key is not None:
+        where += " AND key = ?"
+        parameters.append(key)
+    fields = ", ".join(Letter._fields)
+    sql = f"SELECT {fields} FROM tusk_letters WHERE {where} ORDER BY source, position LIMIT ?"
+    return [Letter(*row) for row in fetch_all(connection, sql, (*parameters, limit))]
+
+
+def _mark(
+    connection: apsw.Connection, consumer: str, letters: Collection[tuple[str, int]], standing: Standing
+) -> int:
+    wanted = [part for each in dict.fromkeys(letters) for part in (consumer, *each, standing)]
+    count = 0
+    for _ in execute_rows(connection, _update, 4, wanted):
+        count += connection.changes()
+    return count
+
+
+def _counts(connection: apsw.Connection) -> dict[str, dict[Standing, int]]:
+    found: dict[str, dict[Standing, int]] = {}
+    for consumer, standing, count in fetch_all(connection, COUNTS):
+        found.setdefault(consumer, {})[standing] = count
+    return found
+
+
+def _progress(connection: apsw.Connection) -> dict[str, int]:
+    return dict(fetch_all(connection, PROGRESS))
+
+
+def _delete(rows: int) -> str:
+    return (
+        "DELETE FROM tusk_letters WHERE (consumer, source, position) IN "
+        f"(VALUES {rows_of_parameters(3, rows)})"
+    )
+
+
+def _upsert(rows: int) -> str:
+    rest = ", ".join(f"{name} = excluded.{name}" for name in Letter._fields[2:])
+    return (
+        f"INSERT INTO tusk_letters (consumer, {', '.join(Letter._fields)}) "
+        f"VALUES {rows_of_parameters(9, rows)} ON CONFLICT (consumer, source, position) DO UPDATE SET {rest}"
+    )
+
+
+def _update(rows: int) -> str:
+    return (
+        f"WITH w (consumer, source, position, standing) AS (VALUES {rows_of_parameters(4, rows)}) "
+        "UPDATE tusk_letters AS l SET standing = w.standing FROM w WHERE l.consumer = w.consumer "
+        "AND l.source = w.source AND l.position = w.position AND l.standing <> 'behind'"
+    )
