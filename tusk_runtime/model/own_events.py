@@ -32,12 +32,12 @@ AUDIT_EVENTS: Mapping[str, tuple[str, Record]] = {
         _record("CommandRefused", **_WHAT, kind=STRING, reason=STRING),
     ),
     "DeadLettersMarked": (
-        "Somebody had dead letters of a consumer handled again (`retry`) or dropped (`drop`): who, and at which "
-        "positions of the log; the message of their errors, where they were chosen by it.",
+        "Somebody had dead letters of a consumer handled again (`retry`) or dropped (`drop`): who, and at "
+        "which positions of the log; the message of their errors, where they were chosen by it.",
         _record(
             "DeadLettersMarked",
             consumer=STRING,
-            settlement=STRING,
+            action=STRING,
             positions=Type("list", item=INTEGER),
             message=_TEXT,
             **_WHO,

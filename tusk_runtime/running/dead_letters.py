@@ -82,7 +82,7 @@ class DeadLetters:
     async def mark(
         self,
         consumer: str,
-        settlement: Settlement,
+        action: Settlement,
         *,
         positions: Collection[int] | None,
         message: str | None,
@@ -108,16 +108,16 @@ class DeadLetters:
                     "DeadLettersMarked",
                     caller=caller,
                     consumer=consumer,
-                    settlement=settlement,
+                    action=action,
                     positions=[letter.position for letter in part],
                     message=message,
                     **caller._asdict(),
                 )
-                await self._deliveries.mark(group, [place_of(letter) for letter in part], settlement)
+                await self._deliveries.mark(group, [place_of(letter) for letter in part], action)
             log.warning(
                 "%s: %s: %d dead letters, asked for by %s%s",
                 consumer,
-                settlement,
+                action,
                 len(letters),
                 caller.user_id or "who has the token",
                 "" if message is None else f", with the message {message!r}",

@@ -86,8 +86,8 @@ class DeadLetter(NamedTuple):
 
 
 class DeadLetterPage(NamedTuple):
-    """Dead letters in order. `counts` says how many there are of each consumer, by how they stand; `next_after`
-    is where the next page begins, None on the last one."""
+    """Dead letters in order. `counts` says how many there are of each consumer, by how they stand;
+    `next_after` is where the next page begins, None on the last one."""
 
     letters: Sequence[DeadLetter]
     counts: Mapping[str, Mapping[Standing, int]]
@@ -207,7 +207,7 @@ class Service(Protocol):
     async def mark_dead_letters(
         self,
         consumer: str,
-        settlement: Settlement,
+        action: Settlement,
         *,
         positions: Collection[int] | None = None,
         message: str | None = None,
@@ -217,7 +217,7 @@ class Service(Protocol):
         """Let letters of a consumer be handled again, or drop them; gives them as they stood before.
 
         Those at `positions`, else all that are parked or refused, of these only those whose error has the
-        `message` if one is given. A dry run only gives them. Raises UnknownName; NotFound for a position without
-        a letter; RuleBroken for one that waits behind another; all without marking any.
+        `message` if one is given. A dry run only gives them. Without marking any it raises UnknownName,
+        NotFound for a position without a letter, or RuleBroken for one that waits behind another.
         """
         ...
