@@ -10,7 +10,7 @@ from apps import ACCOUNT
 from test_tusk import EXAMPLES, tusk
 
 SHOP = EXAMPLES / "shop.tsk"
-LATER = '\n[consumers."<b>mailer"]\non: { Opened: { send: "Open" } }\n'
+LATER = '\n[sagas."<b>mailer"]\nstarts_on: "Opened"\nsteps: [{ name: "a", send: "Open" }]\n'
 
 
 @pytest.mark.parametrize(

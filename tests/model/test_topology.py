@@ -154,7 +154,7 @@ def loops(text: str) -> list[str]:
     "closing",
     [
         f"[consumers.c]\n{ANSWERING}",
-        '[consumers.c]\non: { Asked: [{ log: "x" }, { send: "Answer", with: { aggregate_id: "{{ data.id }}" } }] }',
+        '[consumers.c]\non: { Asked: [{ log: "x" }, { send: "Answer", with: { aggregate_id: "{{ event.aggregate_id }}" } }] }',
         '[sagas.S]\nstarts_on: "Asked"\nsteps: { name: "a", send: "Answer" }',
         '[sagas.S]\nstarts_on: ["Asked"]\nkey: "{{ event.event_id }}"\non_completed: { send: "Answer" }',
         '[streams.s]\nfrom: "Asked"\nsend: "Answer"',
@@ -169,8 +169,8 @@ def test_a_loop_that_nothing_ends_is_told(closing: str) -> None:
 @pytest.mark.parametrize(
     "closing",
     [
-        '[consumers.c]\non: { Asked: { send: "Answer", when: "{{ x }}" } }',
-        '[consumers.c]\non: { Asked: { send: "Answer", for_each: "{{ x }}" } }',
+        '[consumers.c]\non: { Asked: { send: "Answer", when: "{{ meta.user_id != null }}" } }',
+        '[consumers.c]\non: { Asked: { send: "Answer", for_each: "{{ meta.roles }}" } }',
         '[sagas.S]\nstarts_on: { event: "Asked", when: "{{ x }}" }\nsteps: [{ name: "a", send: "Answer" }]',
         '[sagas.S]\nstarts_on: "Asked"\nsteps: [{ name: "a", wait: "1d", compensate: { send: "Answer" } }]',
         '[sagas.S]\nstarts_on: "Asked"\non_failed: { send: "Answer" }',
@@ -208,7 +208,15 @@ def test_a_command_that_only_creates_goes_on_with_new_aggregates_alone() -> None
     closing = f"[consumers.c]\n{ANSWERING}"
     creating = LOOP.replace('creates: "either"', "creates: true")
     assert len(loops(creating + closing)) == 1
-    assert loops(creating.replace('send: "Ask"', 'send: "Ask", with: { aggregate_id: "x" }') + closing) == []
+    assert (
+        loops(
+            creating.replace(
+                'send: "Ask"', 'send: "Ask", with: { aggregate_id: "{{ meta.command_id ?? uuid() }}" }'
+            )
+            + closing
+        )
+        == []
+    )
     same = creating.replace('aggregate: "Answer"', 'aggregate: "Question"').replace(
         "{ Asked: {} }", "{ Asked: {}, Answered: {} }"
     )

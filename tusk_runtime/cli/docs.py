@@ -28,7 +28,7 @@ def command(file: Path | None, folder: Path, format_: str, env_file: Path | None
     """Write the reference of this version: sections, types, functions, operators and codes.
 
     With FILE, write the documentation of the application that it declares: its events, aggregates with
-    their state machines, commands with their rules, projections, queries and types.
+    their state machines, commands with their rules, projections, queries, consumers and types.
 
     Pages are written into the folder --to (./tusk-docs), which is made. HTML pages carry their style in them
     and ask for nothing from elsewhere. A page of an earlier run is renewed; a file that something else wrote

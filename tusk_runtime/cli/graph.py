@@ -50,7 +50,7 @@ def command(
 ) -> None:
     """Draw FILE: commands, aggregates, events, what reacts, projections and queries.
 
-    Also what this version does not run yet, such as consumers and sagas, is drawn.
+    Also what this version does not run yet, such as sagas and streams, is drawn.
     """
     if depth is not None and focus is None:
         raise click.UsageError("--depth counts the steps from --focus, which is not given")

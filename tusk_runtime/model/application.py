@@ -12,6 +12,7 @@ from tusk_runtime.expressions import Expression
 from tusk_runtime.language.diagnostics import Diagnostic
 from tusk_runtime.language.document import Document, Node
 from tusk_runtime.language.source import Span
+from tusk_runtime.model.consuming import Consumer
 from tusk_runtime.types import Record, Type
 
 Creates = Literal["always", "never", "either"]
@@ -377,6 +378,7 @@ class Application(NamedTuple):
     commands: Mapping[str, Command]
     projections: Mapping[str, Projection]
     queries: Mapping[str, Query]
+    consumers: Mapping[str, Consumer]
     tests: Mapping[str, TestCase]
     document: Document
     stored: StoredTypes

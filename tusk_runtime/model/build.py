@@ -16,6 +16,7 @@ from tusk_runtime.model.context import Building, FirstProblems, TooManyErrors
 from tusk_runtime.model.declarations import (
     aggregates,
     commands,
+    consumers,
     events,
     own_events,
     projections,
@@ -46,6 +47,7 @@ def build(document: Document, file: str, problems: Problems | None = None) -> Ap
         b.commands,
         b.projections,
         b.queries,
+        b.consumers,
         cases,
         document,
         StoredTypes(b.events),
@@ -113,6 +115,7 @@ def _read_all(document: Document, file: str, problems: Problems, found: Problems
     upcasts.read(b, readers)
     projections.read(b)
     queries.read(b)
+    consumers.read(b)
     cases = tests.read(b)
     what = settings.read(b, file)
     reacting = reactions.read(b, root)

@@ -34,7 +34,8 @@ BAD_NAME = define(
     "TSK205",
     "a name that cannot be used",
     "Projections and columns become tables and columns: their names match `[a-z_][a-z0-9_]*`. Events, "
-    "commands, aggregates, queries, types and fields take letters, digits and `_`, and begin with a letter. "
+    "commands, aggregates, queries, consumers, types and fields take letters, digits and `_`, and begin with "
+    "a letter. "
     "Some names are taken: those of the built-in types, `aggregate_id` as a field, `cursor` and `limit` as "
     "parameters.",
 )
@@ -64,7 +65,8 @@ UNDECLARED_FIELD = define(
 SAME_NAME = define(
     "TSK307",
     "a name used twice",
-    "No command is named as an event, no projection as an aggregate; an event is in one category only.",
+    "No command is named as an event, no projection as an aggregate; an event is in one category only, and "
+    "no two consumers have one group.",
 )
 TYPE_CYCLE = define("TSK308", "a type that contains itself", "Types nest, but never recurse.")
 BAD_MACHINE = define(
@@ -89,13 +91,16 @@ NO_SOURCE = define(
     "TSK313",
     "a field without a source",
     "A field of an emitted event is filled from the command's field of the same name, if `data` does "
-    "not name it. There is none, or it does not fit.",
+    "not name it; one of a command that a consumer sends, from the event's, if `with` does not. There is "
+    "none, or it does not fit.",
 )
 NO_TARGET = define(
     "TSK314",
     "a command without a target",
     "A command must find its aggregate: by `id`, or by the `aggregate_id` that the caller gives; one that "
-    "may create gets a new uuid otherwise, which the aggregate's `id` must be able to hold.",
+    "may create gets a new uuid otherwise, which the aggregate's `id` must be able to hold. One that a "
+    "consumer sends goes to the aggregate of the event, if it is of that type, where `with` holds no "
+    "`aggregate_id`.",
 )
 COLUMN_NOT_SET = define(
     "TSK315",

@@ -1,4 +1,10 @@
-"""What consumers are, once they are read and checked."""
+"""What consumers are, once they are read and checked.
+
+The expressions of an action take their values in one order: `data`, `event`, `now`, `meta`, beside a
+`for_each` also the element and `loop`, and at last `identity`, the 16 bytes out of which `uuid()` makes ids.
+`data` is that of the declared version of the event; where the event is not declared, the JSON that is stored.
+`for_each` itself takes them without the element and `loop`, all others with them, `when` and `target` too.
+"""
 
 from __future__ import annotations
 
@@ -29,9 +35,13 @@ class Retry(NamedTuple):
 class Send(NamedTuple):
     """The action that sends a command.
 
-    `fields` gives the command's fields as a dict; what `with` does not name is filled in from the event's
-    data. The aggregate is the one that `target` gives, else, with `same`, that of the event, else the command
-    finds or makes its own.
+    `fields` gives the command's fields as a dict of run-time values; what `with` does not name is filled in
+    from the event's data, and fields that are not in it take the command's defaults. The aggregate is the one
+    whose id `target` gives, as a value of the id's type, else, with `same`, that of the event, else the
+    command finds or makes its own.
+
+    `same` follows from the commands that are declared: they alone emit the event, and all are of the type of
+    `command`. An event that is stored already may be of another type: see to it before sending.
     """
 
     command: str

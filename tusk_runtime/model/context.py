@@ -12,6 +12,7 @@ from tusk_runtime.language.parse import MOST_ERRORS
 from tusk_runtime.language.source import Span
 from tusk_runtime.model import codes
 from tusk_runtime.model.application import Aggregate, Command, EventType, Projection, Query
+from tusk_runtime.model.consuming import Consumer
 from tusk_runtime.model.named_types import NamedTypes
 from tusk_runtime.model.names import check_name
 from tusk_runtime.model.own_events import SWITCHES
@@ -33,6 +34,10 @@ KINDS: Mapping[str, Kind] = {
     "projections": Kind("projection", codes.UNDECLARED_PROJECTION),
     "queries": Kind("query", codes.UNDECLARED_QUERY),
 }
+
+
+UNNAMED: Mapping[str, str] = {"consumers": "consumer", "tests": "test"}
+"""The kinds of declarations that nothing names, and what one is called."""
 
 
 class TooManyErrors(Exception):
@@ -74,6 +79,7 @@ class Building:
     commands: dict[str, Command] = field(default_factory=dict)
     projections: dict[str, Projection] = field(default_factory=dict)
     queries: dict[str, Query] = field(default_factory=dict)
+    consumers: dict[str, Consumer] = field(default_factory=dict)
     broken: set[tuple[str, str]] = field(default_factory=set)
     """Kind and name of what is declared but could not be read: naming it is no second error."""
 
@@ -87,7 +93,7 @@ class Building:
 
     def declarations(self, kind: str) -> Iterator[tuple[Entry, MapNode]]:
         """The declarations of a kind, `[kind.Name]` or nested in `[kind]`, that are maps with good names."""
-        one = KINDS[kind].one if kind in KINDS else "test"
+        one = KINDS[kind].one if kind in KINDS else UNNAMED[kind]
         section = self.sections.get(kind)
         for entry in section.node if section is not None else ():
             node = entry.node

@@ -1,7 +1,7 @@
-"""Reads what consumers, sagas, streams, schedules and views name, though this version does not run them yet.
+"""Reads what consumers, sagas, streams, schedules and views name, also what this version does not run yet.
 
-It reads leniently: what has another shape than expected is passed over, since the section as a whole is
-refused already. Only a name that nothing declares is told.
+It reads leniently: what has another shape than expected is passed over, since it, or the section as a whole,
+is refused already. Only a name that nothing declares is told, unless whoever reads the section has told it.
 """
 
 from __future__ import annotations
@@ -99,23 +99,24 @@ def _declarations(root: MapNode, section: str) -> Iterator[tuple[Entry, MapNode]
 
 
 class _Reading:
-    """One declaration that is being read."""
+    """One declaration that is being read. What is unknown is noted unless it is `told` already."""
 
     def __init__(self, b: Building, kind: Any, entry: Entry, node: MapNode) -> None:
         self.b, self.node = b, node
+        self.told = False
         text = _text(node.get("description"))
         self.reaction = Reaction(kind, entry.key, str(text.value) if text else "", entry.key_span)
 
     def consumer(self) -> Reaction:
         """`on`: event → actions; `accept`: rules for messages from outside."""
         on = self.node.get("on")
+        self.told = True
         for entry in on if isinstance(on, MapNode) else ():
             event = self._event(entry.key, entry.key_span)
             if event is not None:
                 self.reaction.handles.append(Handled(event, entry.key_span))
             self._actions(entry.node, [event])
-        if not isinstance(on, MapNode):
-            self._handle(on)
+        self.told = False
         self._actions(self.node.get("accept"), [None])
         return self.reaction
 
@@ -216,6 +217,8 @@ class _Reading:
         return [event] if event is not None else []
 
     def _event(self, name: str, span: Span) -> str | None:
+        if self.told:
+            return name if name in self.b.events else None
         if not NAME.match(name) or name in SWITCHES:
             return None
         event = self.b.find("events", name, span)
@@ -244,7 +247,9 @@ class _Reading:
         name = _text(action.get("send"))
         if name is None or not NAME.match(str(name.value)):
             return
-        command = self.b.find("commands", str(name.value), name.span)
+        command = self.b.commands.get(str(name.value))
+        if command is None and not self.told:
+            command = self.b.find("commands", str(name.value), name.span)
         if command is None:
             return
         with_ = action.get("with")

@@ -18,6 +18,7 @@ from tusk_runtime.model import stored_versions as _stored_versions  # noqa: F401
 from tusk_runtime.model.declarations import (
     aggregates,
     commands,
+    consumers,
     events,
     own_events,
     projections,
@@ -38,6 +39,7 @@ DECLARED: Mapping[str, Sequence[Key]] = {
     "commands": commands.KEYS,
     "projections": projections.KEYS,
     "queries": queries.KEYS,
+    "consumers": consumers.KEYS,
     "tests": tests.KEYS,
 }
 """The keys of the declarations: `[section.Name]`."""

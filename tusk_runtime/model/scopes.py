@@ -54,6 +54,11 @@ def projection_scope(data: Type, row: Record, id_: Type) -> Scope:
     return Scope({"data": data, "row": record_type(row), "event": event, "now": NOW, "meta": META})
 
 
+def consumer_scope(data: Type, id_: Type) -> Scope:
+    """In an action of a consumer: `data event now meta`."""
+    return Scope({"data": data, "event": event_type(id_type(id_)), "now": NOW, "meta": META})
+
+
 def upcast_scope(data: Type, id_: Type) -> Scope:
     """In a step of an event's `upcast`: `data event now meta`."""
     return Scope({"data": data, "event": event_type(id_type(id_)), "now": NOW, "meta": META})

@@ -19,6 +19,7 @@ SECTIONS: dict[str, str] = {
     "commands": "What may be asked.",
     "projections": "Tables that follow the log.",
     "queries": "What may be asked of the read models.",
+    "consumers": "What is done upon events, behind the log.",
     "tests": "Examples that `tusk test` runs.",
     "runtime": "The application's name and version.",
     "http": "Where the API and the page are served.",
@@ -29,7 +30,7 @@ SECTIONS: dict[str, str] = {
 """The sections that this version builds."""
 
 LATER = frozenset({
-    "views", "consumers", "streams", "metrics", "schedules", "sagas", "auth", "email", "features",
+    "views", "streams", "metrics", "schedules", "sagas", "auth", "email", "features",
     "event_architecture", "architecture_principles", "aggregate_design",
     "event_store_operations", "command_side", "query_side", "kafka_integration", "kafka_config",
     "event_producer", "event_consumer", "read_model_projections", "materialized_views", "saga_implementation",

@@ -53,6 +53,10 @@ _ADDRESS = either(
     {"type": "string", "pattern": r"^((\[[0-9a-fA-F:.]+\]|[^:\[\]\s]+):)?\d{1,5}$"},
 )
 _CONDITION: Schema = {"type": "string", "pattern": r"^\s*\{\{[\s\S]*\}\}\s*$"}
+_DURATION: Schema = {
+    "type": "string",
+    "pattern": r"^\s*(P[0-9DTHMSW.]+|(\d+(\.\d+)?\s*(ms|s|m|h|d|w)\s*)+)$",
+}
 _MOMENT: Schema = {
     "type": "string",
     "pattern": r"^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}.*(Z|z|[+-]\d{2}:?\d{2})$",
@@ -67,6 +71,7 @@ SHAPES: Mapping[str, Shape] = {
     "number": alone(_NUMBER),
     "size": alone(_SIZE),
     "datetime": alone(_MOMENT),
+    "duration": alone(_DURATION),
     "type": alone(TEXT),
     "field": alone(TEXT),
     "field or expression": alone(TEXT),
@@ -82,6 +87,7 @@ SHAPES: Mapping[str, Shape] = {
     "list": alone({"type": ["string", "array"]}),
     "`true` or text": alone(either({"const": True}, TEXT)),
     "map": lambda inner: inner,
+    "text or map": lambda inner: either(TEXT, inner),
     "flag or map": lambda inner: either({"enum": [True, False, "true", "false"]}, inner),
     "map of types": alone(named(TEXT)),
     "map of fields": alone(MAP),
@@ -91,6 +97,7 @@ SHAPES: Mapping[str, Shape] = {
     "old name → new name": alone(named(TEXT)),
     "event → fields": alone(named({"type": ["object", "null"]})),
     "event → operations": lambda inner: named(many(inner)),
+    "event → actions": lambda inner: named(many(inner)),
     "events": lambda inner: many(either(TEXT, inner)),
     "commands, events, `after`": lambda inner: many(either(TEXT, inner)),
     "events, or a map of expectations": lambda inner: either(inner, TEXT, several(either(TEXT, MAP))),

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Literal, NamedTuple, Protocol
 
 from tusk_runtime.model.application import Aggregate, Command, EventType, Projection, Query
+from tusk_runtime.model.consuming import Consumer, Send
 from tusk_runtime.model.reactions import Reaction
 
 Kind = Literal[
@@ -46,6 +47,8 @@ class Declared(Protocol):
     def projections(self) -> Mapping[str, Projection]: ...  # noqa: D102
     @property
     def queries(self) -> Mapping[str, Query]: ...  # noqa: D102
+    @property
+    def consumers(self) -> Mapping[str, Consumer]: ...  # noqa: D102
 
 
 class Topology:
@@ -117,6 +120,7 @@ def topology_of(declared: Declared, reactions: Iterable[Reaction] = ()) -> Topol
         ("event", declared.events),
         ("projection", declared.projections),
         ("query", declared.queries),
+        ("consumer", declared.consumers),
     ):
         nodes.update({Node(kind, name): item.description for name, item in items.items()})  # type: ignore[arg-type]
     for reaction in reactions:
@@ -138,6 +142,12 @@ def _edges(declared: Declared, reactions: list[Reaction], nodes: Collection[Node
             yield Edge(Node("event", event), "projected by", Node("projection", projection.name))
     for query in declared.queries.values():
         yield Edge(Node("projection", query.projection), "read by", Node("query", query.name))
+    for consumer in declared.consumers.values():
+        for event, actions in consumer.on.items():
+            yield Edge(Node("event", event), "wakes", Node("consumer", consumer.name))
+            for action in actions:
+                if isinstance(action, Send):
+                    yield Edge(Node("consumer", consumer.name), "sends", Node("command", action.command))
     for reaction in reactions:
         node = Node(reaction.kind, reaction.name)
         for handled in reaction.handles:

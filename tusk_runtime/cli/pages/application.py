@@ -11,6 +11,7 @@ import orjson
 from tusk_runtime.cli.pages.blocks import Block, Book, Heading, Page, Table, Text, code, codes
 from tusk_runtime.language.secrets import masked
 from tusk_runtime.model.application import Aggregate, Application, Command, EventType, Projection, Query
+from tusk_runtime.model.consuming import Consumer
 from tusk_runtime.model.machines import effect_of
 from tusk_runtime.types import ABSENT, Record
 
@@ -49,7 +50,8 @@ class _Pages:
         app = self.app
         declared: Mapping[str, Mapping[str, object]] = {
             "events": app.events, "aggregates": app.aggregates, "commands": app.commands,
-            "projections": app.projections, "queries": app.queries, "types": app.types,
+            "projections": app.projections, "queries": app.queries, "consumers": app.consumers,
+            "types": app.types,
         }  # fmt: skip
         times = Counter(name for names in declared.values() for name in names)
         return {name: (page, name) for page, names in declared.items() for name in names if times[name] == 1}
@@ -85,6 +87,8 @@ class _Pages:
              [b for p in app.projections.values() for b in self.projection(p)]),
             ("queries", "Queries", "What may be asked of the projections.",
              [b for q in app.queries.values() for b in self.query(q)]),
+            ("consumers", "Consumers", "What is done upon events.",
+             [b for c in app.consumers.values() for b in self.consumer(c)]),
             ("types", "Types", "Types with a name of their own.",
              [b for name in app.types for b in self.type(name)]),
         ]  # fmt: skip
@@ -109,6 +113,7 @@ class _Pages:
             "Given by": [c.name for c in app.commands.values() if any(e.event == event.name for e in c.emit)],
             "Applied by": [a.name for a in app.aggregates.values() if event.name in a.on],
             "Followed by": [p.name for p in app.projections.values() if event.name in p.on],
+            "Handled by": [c.name for c in app.consumers.values() if event.name in c.on],
         }
         yield from _facts(facts)
         if not event.declared:
@@ -212,6 +217,20 @@ class _Pages:
         ]
         yield _table(("column", "type", "as the file says"), rows)
 
+    def consumer(self, consumer: Consumer) -> Iterator[Block]:
+        said = self.of("consumers", consumer.name)
+        yield from self.head("consumers", consumer.name)
+        retry = consumer.retry
+        times = f"is tried {retry.attempts} times" if retry.attempts > 1 else "is tried once"
+        yield Text(
+            f"Its progress is kept under {code(consumer.group)}. What fails for technical reasons {times}; then "
+            + ("the aggregate's events wait, and the others go on." if consumer.dead_letter else "it stops.")
+        )
+        yield Heading(3, "What it does", f"{consumer.name}-on")
+        handlers = _map(said.get("on")).items()
+        rows = [_action(event, _map(one)) for event, each in handlers for one in _list(each)]
+        yield _table(("event", "does", "with", "only"), rows)
+
     def type(self, name: str) -> Iterator[Block]:
         said = _map(self.tree.get("types")).get(name)
         record = self.app.types[name].record
@@ -301,3 +320,13 @@ def _operation(event: str, said: Mapping[str, Any]) -> tuple[str, ...]:
     kind = next((kind for kind in ("insert", "upsert", "update", "delete") if kind in said), "")
     only = [code(f"{key}: {_word(said[key])}") for key in ("where", "when", "for_each") if key in said]
     return code(event), kind, "" if kind == "delete" else _assignments(said.get(kind)), "\n".join(only)
+
+
+def _action(event: str, said: Mapping[str, Any]) -> tuple[str, ...]:
+    """An action of a consumer on an event."""
+    only = [code(f"{key}: {_word(said[key])}") for key in ("when", "for_each") if key in said]
+    if "log" in said:
+        line = said["log"]
+        return code(event), "log", _assignments(line), "\n".join(only)
+    fields = _assignments(said["with"]) if "with" in said else "from the event's fields"
+    return code(event), f"send {code(_word(said.get('send')))}", fields, "\n".join(only)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import cast
 
 from tusk_runtime.expressions import Expression, Place, Scope, compile_value
-from tusk_runtime.expressions.codes import PERSONAL
 from tusk_runtime.language.diagnostics import nearest
 from tusk_runtime.language.document import Entry, MapNode, ScalarNode
 from tusk_runtime.model.application import Aggregate, Command, Creates, Rule
@@ -13,11 +12,12 @@ from tusk_runtime.model.codes import BAD_MACHINE, NO_TARGET, NOT_A_CHOICE
 from tusk_runtime.model.context import Building, suggest
 from tusk_runtime.model.declarations.emits import EMIT_KEYS, read_emits
 from tusk_runtime.model.declarations.events import RESERVED
+from tusk_runtime.model.declarations.ids import check_id
 from tusk_runtime.model.loops import read_condition
 from tusk_runtime.model.named_types import BROKEN, is_open, read_fields
 from tusk_runtime.model.reader import DESCRIPTION, Key, Reader, wrong_type
-from tusk_runtime.model.scopes import command_id_scope, command_scope, id_type, record_type
-from tusk_runtime.types import STRING, UUID, Record, assignable
+from tusk_runtime.model.scopes import command_id_scope, command_scope, record_type
+from tusk_runtime.types import STRING, UUID, Record
 
 RULE_KEYS = (
     DESCRIPTION,
@@ -78,11 +78,14 @@ def _command(b: Building, entry: Entry, node: MapNode) -> Command | None:
     if aggregate is None:
         return None
     from_states = _from(b, reader, aggregate)
+    id_ = _id(b, reader, fields, aggregate)
+    if id_ is None and "id" in reader:
+        b.broken.add(("ids", entry.key))
     return Command(
         entry.key,
         aggregate.name,
         fields,
-        _id(b, reader, fields, aggregate),
+        id_,
         from_states,
         _creates(reader, aggregate, from_states),
         allow,
@@ -180,35 +183,7 @@ def _id(b: Building, reader: Reader, fields: Record, aggregate: Aggregate) -> Ex
     expression = compile_value(node, command_id_scope(fields), b.problems)
     if expression is None:
         return None
-    type_ = expression.type
-    if type_.optional and type_.kind != "json":
-        b.problems.error(
-            NO_TARGET,
-            node.span,
-            f"`id` of {reader.what} may be null",
-            help="make the field required, or settle it: `{{ command.field ?? … }}`",
-        )
-        return None
-    if expression.personal:
-        b.problems.error(
-            PERSONAL,
-            node.span,
-            f"`id` of {reader.what} is personal data, and an id stands in every event and is never erased",
-            help="take an id of its own, such as a uuid, and keep this in a field marked `pii`",
-            related=[(aggregate.span, "the aggregate")],
-        )
-        return expression
-    # A text is read as an id when the command is there.
-    if not any(assignable(type_, fits) for fits in (aggregate.id, id_type(aggregate.id), STRING)):
-        b.problems.error(
-            NO_TARGET,
-            node.span,
-            f"`id` of {reader.what} gives {type_}, and the id of `{aggregate.name}` is {aggregate.id}",
-            help=f"name a field of type {aggregate.id}, or convert it in a `{{{{ }}}}`",
-            related=[(aggregate.span, "the aggregate")],
-        )
-        return None
-    return expression
+    return check_id(b.problems, expression, node.span, aggregate, f"`id` of {reader.what}", "command")
 
 
 def _rule(b: Building, node: MapNode, scope: Scope, what: str) -> Rule | None:

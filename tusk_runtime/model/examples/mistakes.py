@@ -100,6 +100,10 @@ MISTAKES: Mapping[str, Example] = {
         '[commands.Rename]\naggregate: "Account"\nfields: { owner: "string" }\nemit: "Renamed"',
     ),
     "TSK301": Example('[commands.Rename]\naggregate: "Acount"', '[commands.Rename]\naggregate: "Account"'),
+    "TSK302": Example(
+        '[consumers.bonus]\non: { Opened: { send: "Deposits", with: { amount: 5 } } }',
+        '[consumers.bonus]\non: { Opened: { send: "Deposit", with: { amount: 5 } } }',
+    ),
     "TSK303": Example('[queries.owners]\nfrom: "owners"', '[queries.owners]\nfrom: "accounts"'),
     "TSK305": Example(
         '[queries.owners]\nfrom: "accounts"\norder_by: "name"',

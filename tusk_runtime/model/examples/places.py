@@ -124,6 +124,39 @@ params: { text: "string?" }
 from: "accounts"
 search: { columns: ["owner"], text: "{{ params.text }}" }
 """,
+    "consumers.*": """\
+[consumers.welcome]
+description: "Gives a bonus to whoever opens an account, and notes who closes one."
+on:
+  Opened: { send: "Deposit", with: { amount: 5 } }
+  Closed: { log: "{{ event.aggregate_id }} is closed" }
+group: "welcome-2"
+concurrency: 4
+batch_size: 100
+timeout: "10s"
+retry: { attempts: 10, delay: "2s" }
+dead_letter: true
+on_refused: "ignore"
+""",
+    "consumers.*.on.*": """\
+[events.Shared]
+fields: { by: "uuid", parts: "list<decimal(places=2)>" }
+
+[consumers.sharing]
+on:
+  Shared:
+    - { log: "shared in {{ length(data.parts) }} parts", when: "{{ length(data.parts) > 10 }}" }
+    - { send: "Deposit", for_each: "{{ data.parts }}", as: "part", with: { aggregate_id: "{{ data.by }}", amount: "{{ part }}" } }
+""",
+    "consumers.*.on.*.log": """\
+[consumers.watch]
+on: { Deposited: { log: { level: "warning", message: "{{ data.amount }} at once" }, when: "{{ data.amount > 1000 }}" } }
+""",
+    "consumers.*.retry": """\
+[consumers.patient]
+on: { Opened: { send: "Deposit", with: { amount: 5 } } }
+retry: { attempts: 20, delay: "500ms", backoff: "linear", max_delay: "5m", jitter: false }
+""",
     "tests.*": """\
 [tests.what_is_deposited_is_there]
 given: [{ Opened: { owner: "ann" } }]

@@ -1,0 +1,268 @@
+"""The actions of a consumer: what is done upon an event, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import cast, get_args
+
+from tusk_runtime.expressions import Expression, Place, Scope, compile_value
+from tusk_runtime.language.diagnostics import Problems
+from tusk_runtime.language.document import Entry, MapNode, Node, ScalarNode
+from tusk_runtime.language.source import Span
+from tusk_runtime.model.application import Aggregate, Command, EventType
+from tusk_runtime.model.codes import BAD_VALUE, MISSING_KEY, NO_TARGET, UNKNOWN_KEY
+from tusk_runtime.model.consuming import Action, Level, Log, Send
+from tusk_runtime.model.context import Building
+from tusk_runtime.model.declarations.filling import Filled, Front, fill
+from tusk_runtime.model.declarations.ids import check_id
+from tusk_runtime.model.loops import AS, FOR_EACH, WHEN, read_condition, read_loop
+from tusk_runtime.model.reader import DESCRIPTION, Key, Reader, items_of, wrong_type
+from tusk_runtime.types import STRING, read_value
+
+ID = "aggregate_id"
+"""What stands in `with` beside the fields and says which aggregate is meant."""
+
+LOG_KEYS = (
+    DESCRIPTION,
+    Key("level", "`debug`, `info`, `warning` or `error`", "How much it matters; `info`."),
+    Key("message", "text", "What to say; it may hold `{{ }}`.", required=True),
+)
+ACTION_KEYS = (
+    DESCRIPTION,
+    Key("send", "name", "Send this command, also one that is `internal`."),
+    Key(
+        "with",
+        "map of fields",
+        "The command's fields; what is not named is filled from the event's. `aggregate_id` beside them says "
+        "which aggregate is meant.",
+    ),
+    Key("log", "text or map", "Write a line to the log of the process.", keys=LOG_KEYS),
+    WHEN,
+    FOR_EACH,
+    AS,
+    Key("publish", "map", "Write a message to a topic.", later=True),
+    Key("http", "map", "Call an address.", later=True),
+    Key("email", "map", "Send an e-mail.", later=True),
+    Key("call", "name", "Call a function of Python.", later=True),
+    Key("pii", "`true`", "Let personal data out.", later=True),
+)
+ACTIONS = ("send", "log")
+LATER_ACTIONS = ("publish", "http", "email", "call")
+SHOWN = '`{ send: "Command" }` or `{ log: "text" }`'
+LOGGED = Place(
+    "whoever reads the log of the process sees it",
+    "name the aggregate instead: `{{ event.aggregate_id }}`",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Upon:
+    """The event upon which something is done, and what the actions see of it.
+
+    `owners` are the types of aggregates that the event can be of. `what` names the place in words, `span` is
+    that of the event's name.
+    """
+
+    b: Building
+    event: EventType
+    owners: Collection[str]
+    scope: Scope
+    what: str
+    span: Span
+
+
+def read_actions(upon: Upon, node: Node) -> Iterator[Action]:
+    """The actions upon an event, one or a list of them: those that are right."""
+    items = items_of(node)
+    if not items:
+        _no_action(upon.b.problems, node.span, upon.what)
+    for item in items:
+        if isinstance(item, MapNode):
+            action = _action(upon, item)
+            if action is not None:
+                yield action
+            continue
+        advice = ""
+        if isinstance(item, ScalarNode) and item.value in upon.b.commands:
+            advice = f'write `{{ send: "{item.value}" }}`'
+        wrong_type(upon.b.problems, item, upon.what, f"an action such as {SHOWN}", advice)
+
+
+def _action(upon: Upon, node: MapNode) -> Action | None:
+    problems = upon.b.problems
+    before = len(problems)
+    hint = "the fields of the command stand in `with: { … }`" if "send" in node else ""
+    if "log" in node:
+        hint = 'a level stands in the log\'s own map: `log: { level: "warning", message: "…" }`'
+    reader = Reader(node, ACTION_KEYS, upon.what, problems, upon.span, hint)
+    kind = _kind(reader)
+    if kind is None:
+        return None
+    scope, for_each = read_loop(reader, upon.scope)
+    when = read_condition(reader, "when", scope)
+    action = _send(upon, reader, scope, when, for_each) if kind == "send" else None
+    if kind == "log":
+        action = _log(reader, scope, when, for_each)
+    return action if len(problems) == before else None
+
+
+def _kind(reader: Reader) -> str | None:
+    """The one action of a map; None with a problem noted, or if it is not available."""
+    named = [name for name in (*ACTIONS, *LATER_ACTIONS) if name in reader or name in reader.node]
+    if len(named) > 1:
+        pair = ", ".join(f"{{ {name}: … }}" for name in named)
+        reader.problems.error(
+            UNKNOWN_KEY,
+            reader.node.entries[named[1]].key_span if named[1] in reader.node else reader.head,
+            f"{reader.what} has several actions in one map: {', '.join(f'`{name}`' for name in named)}",
+            help=f"write a list: `[{pair}]`",
+        )
+        return None
+    if not named:
+        known = {key.name for key in ACTION_KEYS}
+        if all(entry.key in known for entry in reader.node):
+            _no_action(reader.problems, reader.head, reader.what)
+        return None
+    return named[0] if named[0] in ACTIONS else None
+
+
+def _no_action(problems: Problems, span: Span, what: str) -> None:
+    problems.error(MISSING_KEY, span, f"{what} has no action", help=f"write {SHOWN}")
+
+
+# ---- log ------------------------------------------------------------------------------------------
+
+
+def _log(reader: Reader, scope: Scope, when: Expression | None, for_each: Expression | None) -> Action | None:
+    if "with" in reader:
+        reader.problems.error(
+            UNKNOWN_KEY,
+            reader.span_of("with"),
+            f"{reader.what} has `with` beside `log`, and only `send` takes one",
+            help="write what is to be seen into the text: `{{ data.field }}`",
+        )
+    node, level = reader.node_of("log"), "info"
+    if isinstance(node, MapNode):
+        what = f"`log` of {reader.what}"
+        inner = Reader(node, LOG_KEYS, what, reader.problems, reader.span_of("log"))
+        level = inner.choice("level", "info", get_args(Level))
+        node = inner.node_of("message")
+        if node is None:
+            return None
+    if not isinstance(node, ScalarNode) or not isinstance(node.value, str) or not node.value:
+        expected = 'a text in quotes, or `{ level: "warning", message: "…" }`'
+        wrong_type(reader.problems, cast(Node, node), f"`log` of {reader.what}", expected)
+        return None
+    if node.secret:
+        reader.problems.error(
+            BAD_VALUE,
+            node.span,
+            f"`log` of {reader.what} holds a secret, and whoever reads the log would see it",
+            help="leave the secret out of the text",
+        )
+        return None
+    message = compile_value(node, scope, reader.problems, STRING, LOGGED)
+    if message is None:
+        return None
+    return Log(cast(Level, level), message, when, for_each, reader.span_of("log"))
+
+
+# ---- send -----------------------------------------------------------------------------------------
+
+
+def _send(
+    upon: Upon, reader: Reader, scope: Scope, when: Expression | None, for_each: Expression | None
+) -> Action | None:
+    b, span = upon.b, reader.value_span("send")
+    name = reader.text("send")
+    command: Command | None = b.find("commands", name, span) if name else None
+    with_ = reader.map("with", "a map of the command's fields")
+    if command is None or ("with" in reader and with_ is None):
+        return None
+    before = len(b.problems)
+    named = MapNode({}, span)
+    id_: Entry | None = None
+    if with_ is not None:
+        id_ = with_.entries.get(ID)
+        named = MapNode({key: entry for key, entry in with_.entries.items() if key != ID}, with_.span)
+    filled = Filled(command.fields, "command", command.name, command.span, "with", (ID,))
+    fields = fill(filled, named, _front(upon.event), scope, b.problems, span)
+    if id_ is not None:
+        target = _target(upon, command, id_, scope)
+        same = False
+    else:
+        target = None
+        same = command.takes_aggregate_id and list(upon.owners) == [command.aggregate]
+        # Where a field is wrong, `aggregate_id` may be what was meant.
+        lost = command.needs_aggregate_id and not same and ("ids", command.name) not in b.broken
+        if lost and len(b.problems) == before:
+            _no_target(upon, command, span)
+    if fields is None:
+        return None
+    return Send(command.name, fields, target, same, when, for_each, span)
+
+
+def _front(event: EventType) -> Front:
+    """The event as that which fills what `with` does not name."""
+    what = f"the event `{event.name}`"
+    return Front(event.fields, what, "event", "data", extendable=not event.own, json=not event.declared)
+
+
+def _target(upon: Upon, command: Command, id_: Entry, scope: Scope) -> Expression | None:
+    """The id that `with` gives; None with a problem noted."""
+    b = upon.b
+    if not command.takes_aggregate_id:
+        b.problems.error(
+            NO_TARGET,
+            id_.key_span,
+            f"the command `{command.name}` finds its aggregate by its own `id`, and takes no `{ID}`",
+            help=f"leave `{ID}` out, and give the fields that its `id` names",
+            related=[(command.span, "the command")],
+        )
+        return None
+    aggregate = b.aggregates[command.aggregate]
+    expression = compile_value(id_.node, scope, b.problems)
+    if expression is None or not _can_be_id(upon, id_.node, aggregate):
+        return None
+    return check_id(b.problems, expression, id_.node.span, aggregate, f"`{ID}` of {upon.what}", "data")
+
+
+def _can_be_id(upon: Upon, node: Node, aggregate: Aggregate) -> bool:
+    """Whether a text that is written out can be an id of the aggregate; anything else only events tell."""
+    text = node.value if isinstance(node, ScalarNode) and not node.secret else None
+    if not isinstance(text, str) or "{{" in text or aggregate.id.kind == "integer":
+        return True
+    try:
+        read_value(aggregate.id, text)
+    except ValueError as error:
+        upon.b.problems.error(
+            BAD_VALUE,
+            node.span,
+            f"`{ID}` of {upon.what} cannot be the id of a `{aggregate.name}`: {error}",
+            help='write the id of one, or where it stands: `"{{ data.field }}"`',
+            related=[(aggregate.span, f"the aggregate, with an id of type {aggregate.id}")],
+        )
+        return False
+    return True
+
+
+def _no_target(upon: Upon, command: Command, span: Span) -> None:
+    event, owners = upon.event, list(upon.owners)
+    if not owners:
+        why = f"which aggregates the event `{event.name}` is of is not known"
+    elif command.aggregate in owners:
+        others = " and ".join(f"`{owner}`" for owner in owners)
+        why = f"the event `{event.name}` can be of {others}"
+    else:
+        why = f"the event `{event.name}` is of `{owners[0]}`"
+    id_ = upon.b.aggregates[command.aggregate].id
+    fits = [name for name, field in event.fields.fields.items() if field.type.kind == id_.kind]
+    source = f"data.{fits[0]}" if fits else "…"
+    upon.b.problems.error(
+        NO_TARGET,
+        span,
+        f"the command `{command.name}` needs an existing `{command.aggregate}`, and {why}",
+        help=f'say which one is meant: `with: {{ {ID}: "{{{{ {source} }}}}" }}`',
+        related=[(command.span, "the command")],
+    )
