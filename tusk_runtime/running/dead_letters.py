@@ -115,10 +115,11 @@ class DeadLetters:
                 )
                 await self._deliveries.mark(group, [place_of(letter) for letter in part], action)
             log.warning(
-                "%s: %s: %d dead letters, asked for by %s%s",
+                "%s: %s of %d dead letter%s, asked for by %s%s",
                 consumer,
                 action,
                 len(letters),
+                "" if len(letters) == 1 else "s",
                 caller.user_id or "who has the token",
                 "" if message is None else f", with the message {message!r}",
             )
