@@ -35,7 +35,9 @@ MENDED = TEXT.replace("data.amount - 5", "data.amount")
 
 
 @pytest.fixture
-async def runtime() -> AsyncIterator[Runtime]:
+async def runtime(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Runtime]:
+    """With dead letters; its consumers look at these only when they are told to."""
+    monkeypatch.setattr("tusk_runtime.consumers.runner.LOOK_SECONDS", 60.0)
     runtime = Runtime(application(TEXT), memory_store(), SystemClock())
     await runtime.start()
     for account, owner in (("a", "poor"), ("b", "ann"), ("c", "poor")):
@@ -130,7 +132,6 @@ async def test_what_is_not_there_is_refused(runtime: Runtime) -> None:
 
 
 async def test_a_letter_is_handled_again_and_what_waits_follows(runtime: Runtime) -> None:
-    """The runner of this process looks at once: nobody waits for its next look."""
     first, second = await positions(runtime, "Arithmetic")
     await runtime.apply(application(MENDED))
     found = await runtime.mark_dead_letters("Arithmetic", "retry", positions=[first, first], caller=ANN)
