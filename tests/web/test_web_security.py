@@ -19,6 +19,10 @@ ROUTE_TABLE = [
     ("GET", "/api/aggregates/Order/order-1"),
     ("GET", "/api/events"),
     ("GET", "/api/events/live"),
+    ("GET", "/api/dead-letters"),
+    ("GET", "/api/dead-letters/Greeting/7"),
+    ("POST", "/api/dead-letters/Greeting/retry"),
+    ("POST", "/api/dead-letters/Greeting/drop"),
     ("GET", "/api/status"),
     ("GET", "/health/ready"),
     ("GET", "/openapi.json"),
@@ -146,8 +150,10 @@ async def test_the_link_trades_the_token_for_a_session(stranger, service):
     assert (await stranger.get("/api/status")).status_code == 200
     # It lets nobody do anything.
     service.calls.clear()
-    answer = await stranger.post("/api/commands/PlaceOrder", json={})
-    assert answer.status_code == 401
+    for method, path in ROUTE_TABLE:
+        if method == "POST":
+            assert (await stranger.post(path, json={})).status_code == 401, path
+    assert (await stranger.request("DELETE", "/api/events")).status_code == 401
     assert not service.calls
 
 

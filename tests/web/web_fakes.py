@@ -14,7 +14,17 @@ from tusk_runtime.errors import Invalid, NotFound, UnknownName
 from tusk_runtime.events import Caller, StoredEvent, event_id_of, new_id
 from tusk_runtime.language.source import Source
 from tusk_runtime.model.application import EventType, StoredTypes
-from tusk_runtime.running.service import AggregateAnswer, CommandAnswer, PartStatus, QueryAnswer, Status
+from tusk_runtime.running.service import (
+    AggregateAnswer,
+    CommandAnswer,
+    DeadLetter,
+    DeadLetterPage,
+    LetterPlace,
+    PartStatus,
+    QueryAnswer,
+    Status,
+)
+from tusk_runtime.store.deliveries import Letter
 from tusk_runtime.store.protocol import Recorded
 from tusk_runtime.types import Field, Record, Type, record_of
 
@@ -107,6 +117,12 @@ def stored(position: int, type_: str = "OrderPlaced", data: Any = None, **change
     return event._replace(**changes)
 
 
+def letter(position: int, standing: str = "parked", consumer: str = "Greeting", **changes: Any) -> DeadLetter:
+    error = b'{"message":"division by zero","refused":false}'
+    found = Letter("", position, "Order/order-1", standing, 0, 1, EPOCH, error)  # type: ignore[arg-type]
+    return DeadLetter(consumer, found._replace(**changes))
+
+
 class FakeService:
     """Keeps what it was asked in `calls`; raises `error` if there is one."""
 
@@ -130,6 +146,8 @@ class FakeService:
         self.started_at = int(time.time() * 1_000_000)
         self.added = asyncio.Event()
         self.live_readers = 0
+        self.letters: list[DeadLetter] = []
+        self.next_letter: LetterPlace | None = None
 
     def add(self, *events: StoredEvent) -> None:
         self.log.extend(events)
@@ -231,6 +249,24 @@ class FakeService:
                     yield ()
         finally:
             self.live_readers -= 1
+
+    async def dead_letters(self, **options: Any) -> DeadLetterPage:
+        self._ask("dead_letters", **options)
+        return DeadLetterPage(self.letters, {"Greeting": {"parked": len(self.letters)}}, self.next_letter)
+
+    async def dead_letter(self, consumer: str, position: int) -> DeadLetter:
+        self._ask("dead_letter", consumer=consumer, position=position)
+        if consumer != "Greeting":
+            raise UnknownName(f"there is no consumer `{consumer}`", help="did you mean `Greeting`?")
+        for found in self.letters:
+            if found.letter.position == position:
+                events = [event for event in self.log if event.position == position]
+                return found._replace(event=events[0] if events else None)
+        raise NotFound(f"{consumer} has no dead letter at position {position}")
+
+    async def mark_dead_letters(self, consumer: str, action: str, **options: Any) -> Sequence[DeadLetter]:
+        self._ask("mark_dead_letters", consumer=consumer, action=action, **options)
+        return self.letters
 
     async def status(self) -> Status:
         self._ask("status")

@@ -199,12 +199,12 @@ class CommandBus:
 
         note.add_done_callback(tell)
 
-    async def tell(self, event: str, **data: Any) -> None:
+    async def tell(self, event: str, /, *, caller: Caller = RUNTIME, **data: Any) -> None:
         """Write one of the runtime's own events, if the live application wants them. Raises Unavailable."""
         if self._handlers.application.gives(event):
             if self._stopping or self._task is None:
                 raise Unavailable("the runtime is stopping")
-            await self._note(NewEvent(event, orjson.dumps(data)), RUNTIME, OUTSIDE, None)
+            await self._note(NewEvent(event, orjson.dumps(data)), caller, OUTSIDE, None)
 
     def _note(
         self, event: NewEvent, caller: Caller, cause: Cause, command_id: bytes | None

@@ -8,6 +8,7 @@ import click
 
 VERBS: dict[str, tuple[str, str]] = {
     "check": ("tusk_runtime.cli.check", "Tell every problem of a file, without running it."),
+    "dlq": ("tusk_runtime.cli.dlq", "Look at what consumers could not handle, and settle it."),
     "docs": (
         "tusk_runtime.cli.docs",
         "Write pages about the language, or about what a file declares.",

@@ -132,7 +132,7 @@ async def _serve(
 
 
 def _announce(beside: Path, url: str) -> Callable[[], None]:
-    """Write where this process answers, so that `tusk send` finds it; gives what removes it again."""
+    """Write where this process answers, so that other verbs find it; gives what removes it again."""
     path = beside.with_name(beside.name + ".server")
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)

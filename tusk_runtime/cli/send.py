@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import http.client
 import sys
 import time
 from collections import Counter
@@ -11,19 +10,19 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import click
 import orjson
 
-from tusk_runtime.cli.output import ENV_FILE, FAILED, GOOD, environment, stop_failed, stop_invalid
-from tusk_runtime.errors import InvalidConfiguration
+from tusk_runtime.cli.output import FAILED, GOOD, stop_failed
+from tusk_runtime.cli.server import TRIES, Server, Where, pause, running_application, stop_refused
 from tusk_runtime.events import NAMESPACE, command_id_from, id_text
 from tusk_runtime.language.diagnostics import did_you_mean
 
 CHUNK = 2000
 """Rows in one request."""
-TRIES = 6
+AGAIN = "run this again; what was taken is not taken twice"
 SHOWN = 10
 """Refused rows that are shown one by one."""
 
@@ -39,9 +38,7 @@ Line = dict[str, Any]
     required=True,
     help="A .csv file with a head line, or a .jsonl file with an object of fields in each line.",
 )
-@click.option("--app", type=click.Path(path_type=Path), help="The .tsk file of the running application.")
-@click.option("--url", help="Where it answers, if it was not started on this machine.")
-@click.option("--token", envvar="TUSK_TOKEN", help="The token; that of the running application by default.")
+@running_application
 @click.option(
     "--run",
     "label",
@@ -50,25 +47,21 @@ Line = dict[str, Any]
 )
 @click.option("--null", "nulls", multiple=True, metavar="TEXT", help="A cell that means nothing, such as NA.")
 @click.option("--ignore-unknown", is_flag=True, help="Leave out columns that are no fields of the command.")
-@ENV_FILE
 def command(
     name: str,
     source: Path,
-    app: Path | None,
-    url: str | None,
-    token: str | None,
     label: str,
     nulls: tuple[str, ...],
     ignore_unknown: bool,
-    env_file: Path | None,
+    where: Where,
 ) -> None:
     """Send every row of a file as COMMAND to the running application.
 
     The id of each command derives from the file's name, the row's number and its content, so that a run that
     was cut off is repeated as it is: what was taken is not taken twice. Exit code 1 if a row is refused.
     """
-    server = _Server(*_address(app, url, token, env_file))
-    fields = server.fields_of(name)
+    commands = _Commands(where.connect())
+    fields = commands.fields_of(name)
     counts: Counter[str] = Counter()
     refused: list[Line] = []
     begin = time.perf_counter()
@@ -83,7 +76,7 @@ def command(
                     for number, row in chunk
                 ]
                 first = chunk[0][0]
-                for verdict in server.send(name, lines):
+                for verdict in commands.send(name, lines):
                     outcome = _outcome(verdict)
                     counts[outcome] += 1
                     if outcome == "refused" and len(refused) < SHOWN:
@@ -189,62 +182,17 @@ def _summary(counts: Counter[str], refused: list[Line], seconds: float) -> None:
         click.echo(f"  … and {counts['refused'] - len(refused):,} more")
 
 
-def _address(app: Path | None, url: str | None, token: str | None, env_file: Path | None) -> tuple[str, str]:
-    """The address and the token: as said, or those of the application that runs here."""
-    if url is not None and token is not None:
-        return url, token
-    beside = _database(app, env_file) if app is not None else _only_running_here()
-    server, token_path = beside.with_name(beside.name + ".server"), beside.with_name(beside.name + ".token")
-    try:
-        url = url or str(orjson.loads(server.read_bytes())["url"])
-    except (OSError, ValueError, KeyError):
-        stop_failed(
-            f"the application does not run ({server} is not there)\n  help: start it: tusk-run FILE.tsk"
-        )
-    try:
-        return url, token or token_path.read_text().strip()
-    except OSError:
-        stop_failed(f"the token cannot be read from {token_path}\n  help: give it with --token or TUSK_TOKEN")
+class _Commands:
+    """The commands of the running application."""
 
-
-def _database(app: Path, env_file: Path | None) -> Path:
-    from tusk_runtime.running.backends import database_path
-    from tusk_runtime.running.load import load_or_raise
-
-    try:
-        settings = load_or_raise(app, environment(env_file)).settings
-    except InvalidConfiguration as error:
-        stop_invalid(error)
-    return database_path(settings, app)
-
-
-def _only_running_here() -> Path:
-    """The database of the only application that runs from a file under this folder."""
-    found = [*Path().glob(".tusk/*.server"), *Path().glob("*/.tusk/*.server")]
-    if len(found) == 1:
-        return found[0].with_suffix("")
-    problem = "no application runs" if not found else "several applications run"
-    stop_failed(
-        f"{problem} from a file in this folder\n  help: say which with --app FILE.tsk, or --url and --token"
-    )
-
-
-class _Server:
-    """The running application, over HTTP."""
-
-    def __init__(self, url: str, token: str) -> None:
-        parts = urlsplit(url)
-        self._host, self._port = parts.hostname or "127.0.0.1", parts.port or 80
-        self._headers = {"Authorization": f"Bearer {token}"}
-        self._connection: http.client.HTTPConnection | None = None
+    def __init__(self, server: Server) -> None:
+        self._server = server
 
     def fields_of(self, name: str) -> list[str]:
         """The fields of a command, as the application describes it."""
-        status, body = self._request("GET", "/openapi.json", None, {})
-        if status == 401:
-            stop_failed("the application does not accept this token")
+        status, body = self._server.request("GET", "/openapi.json", help=AGAIN)
         if status != 200:
-            stop_failed(f"the application answers {status} for its description")
+            stop_refused(status, body)
         description = orjson.loads(body)
         prefix = "/api/commands/"
         commands = [path.removeprefix(prefix) for path in description["paths"] if path.startswith(prefix)]
@@ -262,14 +210,15 @@ class _Server:
         left = list(range(len(lines)))
         for attempt in range(TRIES):
             if attempt:
-                time.sleep(min(0.2 * 2**attempt, 5.0))
+                pause(attempt)
             body = b"\n".join(orjson.dumps(lines[index]) for index in left)
             headers = {"Content-Type": "application/x-ndjson"}
-            status, answer = self._request("POST", f"/api/commands/{quote(name)}", body, headers)
+            path = f"/api/commands/{quote(name)}"
+            status, answer = self._server.request("POST", path, body, headers, help=AGAIN)
             if status in (429, 503):
                 continue
             if status != 200:
-                stop_failed(_detail(answer) or f"the application answers {status}")
+                stop_refused(status, answer)
             again = []
             for index, text in zip(left, answer.splitlines(), strict=False):
                 verdict = orjson.loads(text)
@@ -282,37 +231,4 @@ class _Server:
             left = sorted(again)
             if not left:
                 return [verdicts[index] for index in range(len(lines))]
-        stop_failed(
-            "the application takes no more rows\n  help: run this again; what was taken is not taken twice"
-        )
-
-    def _request(
-        self, method: str, path: str, body: bytes | None, headers: dict[str, str]
-    ) -> tuple[int, bytes]:
-        problem: Exception | None = None
-        for attempt in range(TRIES):
-            if attempt:
-                time.sleep(min(0.2 * 2**attempt, 5.0))
-            try:
-                if self._connection is None:
-                    self._connection = http.client.HTTPConnection(self._host, self._port, timeout=60)
-                self._connection.request(method, path, body, {**self._headers, **headers})
-                response = self._connection.getresponse()
-                return response.status, response.read()
-            except (OSError, http.client.HTTPException) as error:
-                problem = error
-                if self._connection is not None:
-                    self._connection.close()
-                self._connection = None
-        stop_failed(
-            f"the application at {self._host}:{self._port} does not answer: {problem}\n"
-            "  help: run this again; what was taken is not taken twice"
-        )
-
-
-def _detail(body: bytes) -> str:
-    try:
-        found = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return ""
-    return str(found.get("detail", "")) if isinstance(found, dict) else ""
+        stop_failed(f"the application takes no more rows\n  help: {AGAIN}")

@@ -18,24 +18,30 @@ def _record(name: str, /, **fields: Type) -> Record:
     return Record(name, {field: Field(field, type_) for field, type_ in fields.items()})
 
 
-_WHO = {
-    "command": STRING,
-    "aggregate_type": _TEXT,
-    "aggregate_id": _TEXT,
-    "user_id": _TEXT,
-    "roles": Type("list", item=STRING),
-    "tenant_id": _TEXT,
-}
+_WHO = {"user_id": _TEXT, "roles": Type("list", item=STRING), "tenant_id": _TEXT}
+_WHAT = {"command": STRING, "aggregate_type": _TEXT, "aggregate_id": _TEXT, **_WHO}
 
 AUDIT_EVENTS: Mapping[str, tuple[str, Record]] = {
     "CommandAccepted": (
         "A command was accepted: who sent it, to which aggregate, which version that is at now, and how many "
         "events the command gave.",
-        _record("CommandAccepted", **_WHO, version=INTEGER, events=INTEGER),
+        _record("CommandAccepted", **_WHAT, version=INTEGER, events=INTEGER),
     ),
     "CommandRefused": (
         "A command was refused: who sent it, the kind of problem, and the reason.",
-        _record("CommandRefused", **_WHO, kind=STRING, reason=STRING),
+        _record("CommandRefused", **_WHAT, kind=STRING, reason=STRING),
+    ),
+    "DeadLettersMarked": (
+        "Somebody had dead letters of a consumer handled again (`retry`) or dropped (`drop`): who, and at "
+        "which positions of the log; the message of their errors, where they were chosen by it.",
+        _record(
+            "DeadLettersMarked",
+            consumer=STRING,
+            action=STRING,
+            positions=Type("list", item=INTEGER),
+            message=_TEXT,
+            **_WHO,
+        ),
     ),
 }
 """With `audit_events`: name → what it says, and its fields."""

@@ -26,17 +26,23 @@ from tusk_runtime.events import OUTSIDE, Caller, StoredEvent, new_id
 from tusk_runtime.language.diagnostics import did_you_mean
 from tusk_runtime.model.application import Application
 from tusk_runtime.running.backends import needs_restart
+from tusk_runtime.running.bus_status import status_of
 from tusk_runtime.running.consumption import Consumption
+from tusk_runtime.running.dead_letters import DeadLetters
 from tusk_runtime.running.history import answer_of, stream_of
 from tusk_runtime.running.reads import ReadSide
 from tusk_runtime.running.service import (
     AggregateAnswer,
     CommandAnswer,
-    PartStatus,
+    DeadLetter,
+    DeadLetterPage,
+    LetterPlace,
     QueryAnswer,
+    Settlement,
     Status,
 )
 from tusk_runtime.running.stored_versions import check_stored_versions
+from tusk_runtime.store.deliveries import Standing
 from tusk_runtime.store.protocol import Store
 
 LIVE_PAGE = 200
@@ -232,21 +238,55 @@ class Runtime:
                 if head <= position:
                     yield ()
 
+    async def dead_letters(
+        self,
+        *,
+        consumer: str | None = None,
+        standing: Collection[Standing] | None = None,
+        after: LetterPlace | None = None,
+        limit: int = 100,
+    ) -> DeadLetterPage:
+        """A page of dead letters; see Service."""
+        return await self._dead_letters().page(consumer, standing, after, limit)
+
+    async def dead_letter(self, consumer: str, position: int) -> DeadLetter:
+        """The dead letter of an event; see Service."""
+        return await self._dead_letters().one(consumer, position)
+
+    async def mark_dead_letters(
+        self,
+        consumer: str,
+        action: Settlement,
+        *,
+        positions: Collection[int] | None = None,
+        message: str | None = None,
+        dry_run: bool = False,
+        caller: Caller,
+    ) -> Sequence[DeadLetter]:
+        """Have dead letters handled again or dropped; see Service. What runs here looks at them at once."""
+        found = await self._dead_letters().mark(
+            consumer,
+            action,
+            positions=positions,
+            message=message,
+            dry_run=dry_run,
+            caller=caller,
+            tell=self._bus.tell,
+        )
+        if not dry_run and consumer in self._consumers.runners:
+            self._consumers.runners[consumer].look()
+        return found
+
+    def _dead_letters(self) -> DeadLetters:
+        self._check_running()
+        return DeadLetters(self._application.consumers, self._store)
+
     async def status(self) -> Status:
         """What runs, how far it is, and what is wrong."""
         try:
             head = await self._store.events.head() if self._running else 0
         except StoreUnavailable:
             head = 0
-        bus = PartStatus(
-            "commands",
-            "command bus",
-            "failed" if self._bus.error else "running" if self._running else "stopped",
-            head,
-            0,
-            self._bus.error,
-            f"{self._bus.accepted} accepted, {self._bus.refused} refused",
-        )
         return Status(
             self._application.name,
             self._application.version,
@@ -254,25 +294,15 @@ class Runtime:
             head,
             self.generation,
             self._started_at,
-            [bus, *self._snapshots(), *self._reads.status(head), *self._consumers.status(head)],
+            [
+                *status_of(self._bus, self._running, head),
+                *self._reads.status(head),
+                *self._consumers.status(head),
+            ],
             self.rejected,
             self.reloading,
             {"accepted": self._bus.accepted, "refused": self._bus.refused},
         )
-
-    def _snapshots(self) -> list[PartStatus]:
-        snapshots = self._bus.snapshots
-        if not snapshots.used:
-            return []
-        return [
-            PartStatus(
-                "snapshots",
-                "cache of states",
-                "failed" if snapshots.error else "running",
-                error=snapshots.error,
-                detail=f"{snapshots.saved} saved, {snapshots.audited} compared with the log",
-            )
-        ]
 
     async def settle(self) -> None:
         """Wait until everything that follows the log has taken in all of it, or has failed."""

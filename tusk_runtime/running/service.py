@@ -8,9 +8,12 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from tusk_runtime.events import Caller, StoredEvent, event_id_text, id_text
 from tusk_runtime.model.application import Application
+from tusk_runtime.store.deliveries import Letter, Standing
 from tusk_runtime.store.protocol import Recorded
 
 Health = Literal["starting", "running", "catching up", "failed", "stopped"]
+Settlement = Literal["retry", "drop"]
+"""What may become of a dead letter: its message is handled again, or never."""
 
 
 class CommandAnswer(NamedTuple):
@@ -63,6 +66,32 @@ class AggregateAnswer:
     version: int
     position: int
     state: Mapping[str, Any]
+
+
+class LetterPlace(NamedTuple):
+    """Where a dead letter stands among all: they are in the order of these."""
+
+    consumer: str
+    source: str
+    position: int
+
+
+class DeadLetter(NamedTuple):
+    """A dead letter with the name of its consumer. `event` is the one that it is about, where a single letter
+    was asked for and the log holds it."""
+
+    consumer: str
+    letter: Letter
+    event: StoredEvent | None = None
+
+
+class DeadLetterPage(NamedTuple):
+    """Dead letters in order. `counts` says how many there are of each consumer, by how they stand;
+    `next_after` is where the next page begins, None on the last one."""
+
+    letters: Sequence[DeadLetter]
+    counts: Mapping[str, Mapping[Standing, int]]
+    next_after: LetterPlace | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,4 +187,37 @@ class Service(Protocol):
 
     async def status(self) -> Status:
         """What runs, how far it is, and what is wrong."""
+        ...
+
+    async def dead_letters(
+        self,
+        *,
+        consumer: str | None = None,
+        standing: Collection[Standing] | None = None,
+        after: LetterPlace | None = None,
+        limit: int = 100,
+    ) -> DeadLetterPage:
+        """A page of the dead letters of all declared consumers, or of one. Raises UnknownName."""
+        ...
+
+    async def dead_letter(self, consumer: str, position: int) -> DeadLetter:
+        """The letter of the event at a position of the log. Raises UnknownName, NotFound."""
+        ...
+
+    async def mark_dead_letters(
+        self,
+        consumer: str,
+        action: Settlement,
+        *,
+        positions: Collection[int] | None = None,
+        message: str | None = None,
+        dry_run: bool = False,
+        caller: Caller,
+    ) -> Sequence[DeadLetter]:
+        """Let letters of a consumer be handled again, or drop them; gives them as they stood before.
+
+        Those at `positions`, else all that are parked or refused, of these only those whose error has the
+        `message` if one is given. A dry run only gives them. Without marking any it raises UnknownName,
+        NotFound for a position without a letter, or RuleBroken for one that waits behind another.
+        """
         ...

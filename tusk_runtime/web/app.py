@@ -15,11 +15,11 @@ from tusk_runtime.web.limits import Limits
 from tusk_runtime.web.masking import Masks
 from tusk_runtime.web.problems import Problem, problem_of
 from tusk_runtime.web.requests import Disconnected, media_type
-from tusk_runtime.web.routes import aggregates, events, openapi, page, queries, status
+from tusk_runtime.web.routes import aggregates, dead_letters, events, openapi, page, queries, status
 from tusk_runtime.web.routes.bulk import BulkRoute
 from tusk_runtime.web.routes.commands import BULK_TYPE, PREFIX, CommandRoute
 from tusk_runtime.web.routes.live import LiveRoute
-from tusk_runtime.web.security import Headers, Security, single_headers
+from tusk_runtime.web.security import READING_METHODS, Headers, Security, single_headers
 
 log = logging.getLogger("tusk.web")
 
@@ -30,6 +30,10 @@ ROUTES = (
     Route("/api/aggregates/{type}/{id:path}", aggregates.aggregate),
     Route("/api/events", events.events),
     Route("/api/events/live", LiveRoute()),
+    Route("/api/dead-letters", dead_letters.dead_letters),
+    Route("/api/dead-letters/{consumer}/retry", dead_letters.retry, methods=["POST"]),
+    Route("/api/dead-letters/{consumer}/drop", dead_letters.drop, methods=["POST"]),
+    Route("/api/dead-letters/{consumer}/{position}", dead_letters.dead_letter),
     Route("/api/status", status.status),
     Route("/health/live", status.live),
     Route("/health/ready", status.ready),
@@ -117,7 +121,10 @@ class WebApp:
         path = scope["path"]
         # The first page explains itself to those who have no token yet; it checks on its own.
         if path not in (_OPEN_PATH, "/") and not path.startswith(_OPEN_PREFIX):
-            self._security.require_reader(scope, headers)
+            if scope["method"] in READING_METHODS:
+                self._security.require_reader(scope, headers)
+            else:
+                self._security.require_token(headers)
         scope["tusk"] = Context(
             self._service, self._security, self._limits, self._streams, headers, self._masks
         )

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from tusk_runtime.events import StoredEvent, id_text
-from tusk_runtime.running.service import AggregateAnswer, QueryAnswer, Status
+from tusk_runtime.running.service import AggregateAnswer, DeadLetter, QueryAnswer, Status
 from tusk_runtime.types import encode_default
 from tusk_runtime.web.masking import Masks
 
@@ -115,6 +115,26 @@ def aggregate_json(answer: AggregateAnswer, masks: Masks) -> bytes:
             "state": masks.state(answer),
         }
     )
+
+
+def dead_letter_json(found: DeadLetter, masks: Masks | None = None) -> dict[str, Any]:
+    """A dead letter as an object; with masks its event, too, null if the log does not hold it."""
+    letter = found.letter
+    body: dict[str, Any] = {
+        "consumer": found.consumer,
+        "source": letter.source,
+        "position": letter.position,
+        "key": letter.key,
+        "standing": letter.standing,
+        "action": letter.action,
+        "attempts": letter.attempts,
+        "at": time_text(letter.timestamp),
+        "error": orjson.Fragment(letter.error),
+    }
+    if masks is not None:
+        event = found.event
+        body["event"] = None if event is None else orjson.Fragment(event_json(event, masks))
+    return body
 
 
 def parts_of(status: Status) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from tusk_runtime.model.application import Aggregate, Application, Command, Query
 from tusk_runtime.model.contracts import command_schema
+from tusk_runtime.store.deliveries import STANDINGS
 from tusk_runtime.types import Record, Type, json_schema, record_schema
 from tusk_runtime.web.routes.commands import BULK_TYPE
 
@@ -42,6 +43,7 @@ def describe(application: Application) -> dict[str, Any]:
         paths[f"/api/aggregates/{aggregate.name}/{{id}}"] = {"get": _aggregate(aggregate)}
     paths["/api/events"] = {"get": _events(application)}
     paths["/api/events/live"] = {"get": _live(application)}
+    paths |= _dead_letters()
     status = _get("status", "runtime", "What runs, and how far it is.", {"type": "object"})
     paths["/api/status"] = {"get": status}
     paths["/health/ready"] = {"get": _ready()}
@@ -55,7 +57,12 @@ def describe(application: Application) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
-            "schemas": {"Problem": _PROBLEM, "CommandAnswer": _COMMAND_ANSWER, "Event": _EVENT},
+            "schemas": {
+                "Problem": _PROBLEM,
+                "CommandAnswer": _COMMAND_ANSWER,
+                "Event": _EVENT,
+                "DeadLetter": _DEAD_LETTER,
+            },
             "responses": {f"Problem{status}": _problem(text) for status, text in _PROBLEMS.items()},
         },
     }
@@ -188,6 +195,75 @@ def _live(application: Application) -> Schema:
     return operation
 
 
+def _dead_letters() -> Schema:
+    consumer = {"name": "consumer", "in": "path", "required": True, "schema": _TEXT}
+    position = {
+        "name": "position",
+        "in": "path",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 1},
+    }
+    standings: Schema = {"type": "array", "items": {"enum": list(STANDINGS)}}
+    counts: Schema = {"type": "object", "additionalProperties": _POSITION}
+    listed = _get(
+        "dead_letters",
+        "dead letters",
+        "What consumers could not handle, page by page, and how much of it there is.",
+        _object(
+            letters={"type": "array", "items": _ref("DeadLetter")},
+            counts={"type": "object", "additionalProperties": counts},
+            next_after={"type": ["string", "null"]},
+        ),
+        [
+            _parameter("consumer", _TEXT),
+            _parameter("standing", standings),
+            _parameter("after", _TEXT),
+            _parameter("limit", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}),
+        ],
+        problems=("400", "401", "404", "500", "503"),
+    )
+    one = _get(
+        "dead_letter",
+        "dead letters",
+        "A dead letter with its event; personal data in that is masked.",
+        {"allOf": [_ref("DeadLetter"), {"properties": {"event": _EVENT_OR_NULL}}]},
+        [consumer, position],
+        problems=("400", "401", "404", "500", "503"),
+    )
+    prefix = "/api/dead-letters"
+    return {
+        prefix: {"get": listed},
+        f"{prefix}/{{consumer}}/{{position}}": {"get": one},
+        f"{prefix}/{{consumer}}/retry": {
+            "post": _settle("retry", "Have dead letters handled again.", consumer)
+        },
+        f"{prefix}/{{consumer}}/drop": {"post": _settle("drop", "Drop dead letters for ever.", consumer)},
+    }
+
+
+def _settle(name: str, summary: str, consumer: Schema) -> Schema:
+    dry_run: Schema = {"type": "boolean", "default": False}
+    positions: Schema = {
+        "type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 1, "maxItems": 1000,
+    }  # fmt: skip
+    choices = [
+        {**_object(**{choice: schema}), "additionalProperties": False}
+        for choice, schema in (("positions", positions), ("message", _TEXT), ("all", {"const": True}))
+    ]
+    for choice in choices:
+        choice["properties"]["dry_run"] = dry_run
+    letters: Schema = {"type": "array", "items": _ref("DeadLetter"), "maxItems": 1000}
+    answer = _object(dry_run={"type": "boolean"}, count=_POSITION, letters=letters)
+    problems = ("400", "401", "404", "409", "413", "415", "422", "500", "503")
+    return {
+        **_get(f"{name}_dead_letters", "dead letters", summary, answer, [consumer], problems),
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": {"oneOf": choices}}},
+        },
+    }
+
+
 def _ready() -> Schema:
     parts: Schema = {"type": "object"}
     operation = _get("ready", "runtime", "Whether all parts run.", parts, problems=("401", "500"))
@@ -269,6 +345,20 @@ _EVENT: Schema = _object(
     timestamp={"type": "string", "format": "date-time"},
     data={"type": "object"},
     metadata={"type": "object"},
+)
+
+_EVENT_OR_NULL: Schema = {"oneOf": [_ref("Event"), {"type": "null"}]}
+
+_DEAD_LETTER: Schema = _object(
+    consumer=_TEXT,
+    source=_TEXT,
+    position=_POSITION,
+    key=_TEXT,
+    standing={"enum": list(STANDINGS)},
+    action=_POSITION,
+    attempts=_POSITION,
+    at={"type": "string", "format": "date-time"},
+    error={"type": "object"},
 )
 
 _VERDICT: Schema = {

@@ -30,6 +30,28 @@ def media_type(headers: Headers) -> str:
     return headers.get(b"content-type", b"").split(b";", 1)[0].strip().lower().decode("latin-1")
 
 
+def check_content(headers: Headers, bulk: str = "") -> None:
+    """Refuse a body that says of itself that it is not JSON. `bulk` is the type of many commands, where these
+    are taken, too."""
+    content_type = media_type(headers)
+    if content_type not in ("application/json", ""):
+        many = f" (or {bulk}: many commands)" if bulk else ""
+        raise Problem(
+            415,
+            "unsupported-media-type",
+            f"The body must be application/json{many}, not {content_type[:80]!r}.",
+            headers={"accept-post": f"application/json, {bulk}" if bulk else "application/json"},
+        )
+    check_coding(headers)
+
+
+def check_coding(headers: Headers) -> None:
+    """Refuse a compressed body: what it grows to cannot be known before."""
+    coding = headers.get(b"content-encoding", b"identity")
+    if coding.strip().lower() != b"identity":
+        raise Problem(415, "unsupported-media-type", "The body must not be compressed.")
+
+
 async def read_body(receive: Receive, headers: Headers, limits: Limits) -> bytes:
     """The whole body. Raises a Problem if it is longer than the limit or takes too long."""
     announced = headers.get(b"content-length")

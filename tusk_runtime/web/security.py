@@ -20,7 +20,8 @@ from tusk_runtime.web.problems import Problem
 
 SESSION_SECONDS = 24 * 3600
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+"""What a session is enough for."""
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{32,256}")
 _SINGLE = (b"host", b"authorization", b"cookie", b"origin", b"content-type", b"content-length")
 _REMEMBERED_HOSTS = 64
@@ -89,7 +90,7 @@ class Security:
         if site in (b"none", b"same-origin") and same_origin:
             return
         # Someone may follow a link to the page from anywhere: a navigation reads nothing and does nothing.
-        navigates = headers.get(b"sec-fetch-mode") == b"navigate" and scope["method"] in _SAFE_METHODS
+        navigates = headers.get(b"sec-fetch-mode") == b"navigate" and scope["method"] in READING_METHODS
         if navigates and scope["path"] == "/" and same_origin:
             return
         raise Problem(403, "cross-site", "Requests from other sites are refused.")

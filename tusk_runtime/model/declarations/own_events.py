@@ -27,8 +27,10 @@ KEYS = (
     Key(
         "audit_events",
         FLAG,
-        "Whether it tells of every command what became of it, who sent it, and why it was refused, in a "
-        "stream of its own for each start: " + ", ".join(f"`{name}`" for name in AUDIT_EVENTS) + "; `false`.",
+        "Whether it tells of every command what became of it, who sent it, and why it was refused, and who "
+        "had dead letters handled again or dropped, in a stream of its own for each start: "
+        + ", ".join(f"`{name}`" for name in AUDIT_EVENTS)
+        + "; `false`.",
     ),
 )
 

@@ -17,8 +17,8 @@ from tusk_runtime.running.service import Service
 from tusk_runtime.web.encoding import dumps_leniently
 from tusk_runtime.web.limits import Limits
 from tusk_runtime.web.problems import STANDARD_HEADERS, Problem, broken_json, problem_of
-from tusk_runtime.web.requests import Disconnected, check_depth, too_large
-from tusk_runtime.web.routes.commands import BULK_TYPE, check_coding, check_not_internal, command_id_of
+from tusk_runtime.web.requests import Disconnected, check_coding, check_depth, too_large
+from tusk_runtime.web.routes.commands import BULK_TYPE, check_not_internal, command_id_of
 from tusk_runtime.web.security import Headers
 
 _FLUSH_BYTES = 32 * 1024

@@ -10,7 +10,7 @@ from tusk_runtime.events import Caller, command_id_from, new_id
 from tusk_runtime.running.service import Service
 from tusk_runtime.web.limits import Limits
 from tusk_runtime.web.problems import STANDARD_HEADERS, Problem, broken_json, problem_of
-from tusk_runtime.web.requests import check_depth, media_type, read_body
+from tusk_runtime.web.requests import check_content, check_depth, read_body
 from tusk_runtime.web.security import Headers
 
 PREFIX = "/api/commands/"
@@ -29,7 +29,7 @@ class CommandRoute:
         self, scope: Scope, receive: Receive, send: Send, *, name: str, headers: Headers, caller: Caller
     ) -> None:
         """Run the command `name` with the body of the request. Raises what refuses it."""
-        check_content(headers)
+        check_content(headers, BULK_TYPE)
         key = headers.get(b"idempotency-key")
         command_id = new_id() if key is None else command_id_of(key, self._limits.idempotency_key)
         body = await read_body(receive, headers, self._limits)
@@ -55,26 +55,6 @@ def check_not_internal(service: Service, name: str) -> None:
     command = service.application.commands.get(name)
     if command is not None and command.internal:
         raise Forbidden(f"{name} is internal: only the application itself sends it.", command=name)
-
-
-def check_content(headers: Headers) -> None:
-    """Refuse a body that says of itself that it is not JSON."""
-    content_type = media_type(headers)
-    if content_type not in ("application/json", ""):
-        raise Problem(
-            415,
-            "unsupported-media-type",
-            f"The body must be application/json (or {BULK_TYPE}: many commands), not {content_type[:80]!r}.",
-            headers={"accept-post": f"application/json, {BULK_TYPE}"},
-        )
-    check_coding(headers)
-
-
-def check_coding(headers: Headers) -> None:
-    """Refuse a compressed body: what it grows to cannot be known before."""
-    coding = headers.get(b"content-encoding", b"identity")
-    if coding.strip().lower() != b"identity":
-        raise Problem(415, "unsupported-media-type", "The body must not be compressed.")
 
 
 def command_id_of(key: bytes, limit: int) -> bytes:
