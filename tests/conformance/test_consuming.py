@@ -120,7 +120,7 @@ async def test_a_process_that_stood_still_changes_nothing(
 ) -> None:
     """Past its lease another one handles its events; what it was about to write is refused."""
     backend.require("shared")
-    monkeypatch.setattr("tusk_runtime.consumers.runner.LEASE_SECONDS", 0.3)
+    monkeypatch.setattr("tusk_runtime.following.follower.LEASE_SECONDS", 0.3)
     first = await start()
     await opened(first, "a")
     await first.settle()

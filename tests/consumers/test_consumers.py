@@ -14,9 +14,9 @@ from apps import ACCOUNT, application
 
 from tusk_runtime.clock import VirtualClock
 from tusk_runtime.consumers.acting import Actor
-from tusk_runtime.consumers.runner import ConsumerRunner
 from tusk_runtime.errors import Unavailable
 from tusk_runtime.events import Caller, StoredEvent, id_text
+from tusk_runtime.following.follower import Follower
 from tusk_runtime.running.backends import memory_store
 from tusk_runtime.running.runtime import Runtime
 from tusk_runtime.store.deliveries import Letter
@@ -70,7 +70,7 @@ class Stage:
     async def letters(self, consumer: str = "Fee") -> list[Letter]:
         return list(await self.store.deliveries.letters(consumer))
 
-    def runner(self, consumer: str = "Fee") -> ConsumerRunner:
+    def runner(self, consumer: str = "Fee") -> Follower:
         return self.runtime._consumers.runners[consumer]
 
     async def mark(self, standing: str, *letters: Letter, consumer: str = "Fee") -> None:
@@ -159,13 +159,14 @@ async def test_progress_moves_only_behind_the_effect(stage: Stage) -> None:
     """What could not be sent is sent later, and meanwhile nothing says that it was."""
     await stage.start(GREETING)
     runner, sent = stage.runner("Greeting"), asyncio.Event()
-    send = runner.actor._send
+    actor = runner.hands._actor  # type: ignore[attr-defined]
+    send = actor._send
 
     async def gone(*_: object, **__: object) -> None:
         sent.set()
         raise Unavailable("the database is gone")
 
-    runner.actor._send = gone
+    actor._send = gone
     await stage.run("Open", owner="ann")
     await sent.wait()
     await asyncio.sleep(0.05)
@@ -174,7 +175,7 @@ async def test_progress_moves_only_behind_the_effect(stage: Stage) -> None:
         "the database is gone"
         in {part.name: part.error for part in (await stage.runtime.status()).parts}["Greeting"]
     )
-    runner.actor._send = send
+    actor._send = send
     await stage.settled()
     assert await stage.balance() == 1
     assert runner.error == ""

@@ -37,7 +37,7 @@ MENDED = TEXT.replace("data.amount - 5", "data.amount")
 @pytest.fixture
 async def runtime(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Runtime]:
     """With dead letters; its consumers look at these only when they are told to."""
-    monkeypatch.setattr("tusk_runtime.consumers.runner.LOOK_SECONDS", 60.0)
+    monkeypatch.setattr("tusk_runtime.following.follower.LOOK_SECONDS", 60.0)
     runtime = Runtime(application(TEXT), memory_store(), SystemClock())
     await runtime.start()
     for account, owner in (("a", "poor"), ("b", "ann"), ("c", "poor")):

@@ -8,9 +8,9 @@ from typing import Any, Protocol
 
 import orjson
 
-from tusk_runtime.consumers.handling import LOG, place_of
 from tusk_runtime.errors import Invalid, NotFound, RuleBroken, UnknownName
 from tusk_runtime.events import Caller
+from tusk_runtime.following.letters import LOG, place_of
 from tusk_runtime.language.diagnostics import did_you_mean
 from tusk_runtime.model.consuming import Consumer
 from tusk_runtime.running.service import DeadLetter, DeadLetterPage, LetterPlace, Settlement

@@ -1,52 +1,53 @@
-"""The part that runs one consumer over the store's log."""
+"""The part that follows the store's log with effects outside of it."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
+from collections.abc import Sequence
 from time import monotonic
 
-from tusk_runtime.clock import Clock
-from tusk_runtime.consumers.acting import Actor
-from tusk_runtime.consumers.handling import Changes, Hands, place_of, task_group
 from tusk_runtime.errors import Conflict, TuskError
 from tusk_runtime.events import new_id
+from tusk_runtime.following.hands import Changes, Hands, task_group
+from tusk_runtime.following.letters import place_of
 from tusk_runtime.store.deliveries import Claim
 from tusk_runtime.store.protocol import Store
 
 LEASE_SECONDS = 15.0
-"""How long a consumer stays with a process that says nothing any more."""
+"""How long something stays with a process that says nothing any more."""
 STAND_BY_SECONDS = 1.0
-"""How often a process asks for a consumer that another one has."""
+"""How often a process asks for what another one has."""
 LOOK_SECONDS = 1.0
 """How often the letters are looked at that somebody else may have marked."""
 LEAP = 10_000
-"""How far the stored progress may stay behind over events that do not concern the consumer."""
+"""How far the stored progress may stay behind over events that do not concern it."""
 RETRY_SECONDS = 1.0
 DRAIN_SECONDS = 5.0
 
-log = logging.getLogger("tusk.consumers")
+log = logging.getLogger("tusk.following")
 
 
-class ConsumerRunner:
-    """Follows the log from the consumer's progress: a page of events is handled, and then the progress moves.
+class Follower:
+    """Follows the log from where it stood: a page of events is handled, and then the progress moves.
 
-    One process has the consumer, by a lease. Events of one aggregate are handled in their order, those of
-    several side by side. An event that fails for good parks its aggregate: it becomes a dead letter, later
-    events of the aggregate wait behind it, all others go on. Whatever was done when a process dies before the
-    progress moved is done again; the ledger lets a command take effect once.
+    One process has it, by a lease. Events of one key are handled in their order, those of several side by
+    side. An event that fails for good parks its key: it becomes a letter, later events of the key wait behind
+    it, all others go on. Whatever was done when a process dies before the progress moved is done again.
     """
 
-    def __init__(self, actor: Actor, store: Store, clock: Clock) -> None:
-        self.actor = actor
-        self.consumer = actor.consumer
+    def __init__(self, name: str, types: Sequence[str], page: int, hands: Hands, store: Store) -> None:
+        """`types` are those of the stored events that are handled, of which `page` are read at a time."""
+        self.name = name
+        self.hands = hands
+        self._types = types
+        self._page = page
         self._store = store
-        self._begin = 0
         self._holder = new_id()
-        self._hands = Hands(actor, store.events, clock)
         self._claim: Claim | None = None
         self._task: asyncio.Task[None] | None = None
+        self._begin = 0
         self._saved = 0
         self._stopping = False
         self._asked, self._seen = 1, 0  # how often to look at the letters, and which time it was done
@@ -57,29 +58,19 @@ class ConsumerRunner:
         self.failed = False
 
     @property
-    def name(self) -> str:
-        """The consumer's name."""
-        return self.consumer.name
-
-    @property
-    def hands(self) -> Hands:
-        """What handles the events, and knows which aggregates are parked."""
-        return self._hands
-
-    @property
     def standing_by(self) -> bool:
-        """Whether another process has the consumer."""
+        """Whether another process has it."""
         return self._claim is None
 
     async def start(self, begin: int) -> None:
-        """Follow the log from where the store knows the consumer to be, else from the position `begin`."""
+        """Follow the log from where the store says that it stood, else from the position `begin`."""
         self._begin = begin
-        self._stopping = self._hands.stopping = False
-        self._task = asyncio.create_task(self._run(), name=f"consumer {self.name}")
+        self._stopping = self.hands.stopping = False
+        self._task = asyncio.create_task(self._run(), name=f"follower {self.name}")
 
     async def stop(self) -> None:
-        """Stop after the events that are being handled, and let another process have the consumer."""
-        self._stopping = self._hands.stopping = True
+        """Stop after the events that are being handled, and let another process have it."""
+        self._stopping = self.hands.stopping = True
         self._wake.set()
         task, self._task = self._task, None
         if task is not None:
@@ -90,7 +81,7 @@ class ConsumerRunner:
         if self._claim is not None:
             self._claim = None
             with contextlib.suppress(TuskError):
-                await self._store.deliveries.release(self.consumer.group, self._holder)
+                await self._store.deliveries.release(self.hands.group, self._holder)
         await self._tell()
 
     def look(self) -> None:
@@ -102,7 +93,7 @@ class ConsumerRunner:
         """Whether all events up to a position were handled, `timeout` seconds from now at the latest."""
 
         def settled() -> bool:
-            seen = self._seen == self._asked and not self._hands.due()
+            seen = self._seen == self._asked and not self.hands.due()
             return (seen and (self.position >= position or self.failed)) or self._stopping
 
         with contextlib.suppress(TimeoutError):
@@ -122,21 +113,21 @@ class ConsumerRunner:
                     await self._follow(self._claim)
                     heart.cancel()
             except Conflict as error:
-                log.warning("consumer %s: another process has it: %s", self.name, error)
+                log.warning("%s: another process has it: %s", self.name, error)
             except Exception as error:
                 # Whatever it is: a task that ends in silence would leave events unhandled for ever.
                 self.error = str(error) or type(error).__name__
                 foreseen = isinstance(error, TuskError)
-                log.warning("consumer %s: %s; trying again", self.name, self.error, exc_info=not foreseen)
+                log.warning("%s: %s; trying again", self.name, self.error, exc_info=not foreseen)
                 await self._rest(RETRY_SECONDS)
 
     async def _claimed(self) -> Claim | None:
-        """The lease, and with it what the store knows of the consumer; None while another one has it."""
-        deliveries, group = self._store.deliveries, self.consumer.group
+        """The lease, and with it the letters; None while another one has it."""
+        deliveries, group = self._store.deliveries, self.hands.group
         claim = await deliveries.claim(group, self._holder, LEASE_SECONDS, begin=self._begin)
         if claim is not None:
             self.position = self._saved = claim.position
-            await self._hands.learn(deliveries)
+            await self.hands.letters.learn(deliveries)
         return claim
 
     async def _renew(self) -> None:
@@ -144,7 +135,7 @@ class ConsumerRunner:
         while True:
             await asyncio.sleep(LEASE_SECONDS / 3)
             claim = await self._store.deliveries.claim(
-                self.consumer.group, self._holder, LEASE_SECONDS, begin=self._begin
+                self.hands.group, self._holder, LEASE_SECONDS, begin=self._begin
             )
             if claim is None or self._claim is None or claim.epoch != self._claim.epoch:
                 raise Conflict("the lease is lost")
@@ -155,10 +146,10 @@ class ConsumerRunner:
             asked = self._asked
             if asked != self._seen or monotonic() - looked >= LOOK_SECONDS:
                 looked = monotonic()
-                await self._hands.look(self._store.deliveries)
+                await self.hands.letters.look(self._store.deliveries)
                 self._seen = asked
             worked = await self._take_again(claim)
-            self.error = self._hands.halted
+            self.error = self.hands.halted
             self.failed = bool(self.error)
             if not self.failed:
                 worked = await self._take_page(claim) or worked
@@ -172,10 +163,10 @@ class ConsumerRunner:
         head = await events.head()
         if self.position >= head:
             return False
-        size = self.consumer.batch_size
-        page = await events.read(self.position, size, types=self.actor.types)
+        size = self._page
+        page = await events.read(self.position, size, types=self._types)
         reached = page[-1].position if len(page) == size else max(head, page[-1].position if page else 0)
-        changes = await self._hands.handle(page, reached)
+        changes = await self.hands.handle(page, reached)
         if page or reached - self._saved >= LEAP:
             await self._save(claim, changes)
         self.position = changes.reached
@@ -183,7 +174,7 @@ class ConsumerRunner:
 
     async def _take_again(self, claim: Claim) -> bool:
         """Handle letters that are due again, and what waits behind them; False if there were none."""
-        changes = await self._hands.handle_due(self._store.deliveries)
+        changes = await self.hands.handle_due(self._store.deliveries)
         if changes.letters or changes.done:
             await self._save(claim, changes._replace(reached=self.position))
         return bool(changes.letters or changes.done)
@@ -191,14 +182,14 @@ class ConsumerRunner:
     async def _save(self, claim: Claim, changes: Changes) -> None:
         letters, done = changes.letters, changes.done
         await self._store.deliveries.save(
-            self.consumer.group,
+            self.hands.group,
             claim.epoch,
             changes.reached,
             letters=letters,
             done=[place_of(letter) for letter in done],
         )
         self._saved = changes.reached
-        self._hands.saved(letters, done)
+        self.hands.letters.saved(letters, done)
 
     async def _rest(self, seconds: float, beyond: int | None = None) -> None:
         """Wait for a time, until the log goes on behind a position, or until there is something to see."""
