@@ -7,8 +7,8 @@ from pathlib import PurePath
 from typing import cast, get_args
 
 from tusk_runtime.language.document import MapNode, ScalarNode
-from tusk_runtime.model.application import Backend, Postgres, Settings
 from tusk_runtime.model.codes import BAD_NAME, BAD_VALUE, MISSING_KEY
+from tusk_runtime.model.configuration import Backend, Postgres, Settings
 from tusk_runtime.model.context import Building
 from tusk_runtime.model.reader import DESCRIPTION, Key, Reader, shape
 from tusk_runtime.model.tls import TLS_KEYS, read_tls

@@ -7,8 +7,8 @@ from typing import cast, get_args
 from urllib.parse import parse_qs, urlsplit
 
 from tusk_runtime.language.document import MapNode, ScalarNode
-from tusk_runtime.model.application import Tls, TlsMode
 from tusk_runtime.model.codes import BAD_VALUE, MISSING_KEY
+from tusk_runtime.model.configuration import Tls, TlsMode
 from tusk_runtime.model.reader import Key, Reader, wrong_type
 
 TLS_KEYS = (

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tusk_runtime.errors import StartFailed
-from tusk_runtime.model.application import Postgres, Settings
+from tusk_runtime.model.configuration import Postgres, Settings
 from tusk_runtime.store.protocol import Store
 
 STORES = {
