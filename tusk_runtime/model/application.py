@@ -42,7 +42,8 @@ class EventType(NamedTuple):
 
     `version` is that of the fields, `was` an older name. `upcast` holds by version the step from there to the
     next one, and `reading` is a hash of all that decides how older ones are read, empty if there is nothing.
-    `own` marks those that the runtime gives of its own accord.
+    `own` marks those that the runtime gives of its own accord. Without `publish` it stays inside, though its
+    category may be published.
     """
 
     name: str
@@ -56,6 +57,7 @@ class EventType(NamedTuple):
     upcast: Mapping[int, Upcast] = MappingProxyType({})
     reading: str = ""
     own: bool = False
+    publish: bool = True
 
     @property
     def stored_type(self) -> str:

@@ -11,7 +11,7 @@ from tusk_runtime.language.diagnostics import Problems, nearest
 from tusk_runtime.language.document import Entry, ListNode, MapNode, Node, ScalarNode
 from tusk_runtime.language.source import Span
 from tusk_runtime.model.codes import BAD_VALUE, MISSING_KEY, NOT_A_CHOICE, NOT_YET, UNKNOWN_KEY, WRONG_TYPE
-from tusk_runtime.types.values import show
+from tusk_runtime.types.values import parse_duration, show
 
 SIZE_UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _SIZE = re.compile(r"(\d{1,15})\s*(B|KB|MB|GB|KiB|MiB|GiB)?\Z")
@@ -175,6 +175,27 @@ class Reader:
             self.problems.error(BAD_VALUE, node.span, f"`{key}` is {value}", help=advice)
             return default
         return size
+
+    def duration(self, key: str, default: float, minimum: str, maximum: str) -> float:
+        """A duration such as `30s` between bounds, in seconds."""
+        node = self.node_of(key)
+        if node is None:
+            return default
+        expected = f"a duration from `{minimum}` to `{maximum}`, such as `90s` or `5m`"
+        value = node.value if isinstance(node, ScalarNode) and not node.secret else None
+        if not isinstance(value, str):
+            self._wrong(node, key, expected)
+            return default
+        try:
+            found = parse_duration(value)
+        except ValueError as error:
+            problem = f"`{key}` of {self.what}: {error}"
+            self.problems.error(BAD_VALUE, node.span, problem, help=f"write {expected}")
+            return default
+        if not parse_duration(minimum) <= found <= parse_duration(maximum):
+            self.problems.error(BAD_VALUE, node.span, f"`{key}` is {value}", help=f"write {expected}")
+            return default
+        return found.total_seconds()
 
     def choice(self, key: str, default: str, choices: Collection[str], later: Collection[str] = ()) -> str:
         """One of a few words; those of `later` are refused as not available yet."""

@@ -53,6 +53,10 @@ _ADDRESS = either(
     {"type": "string", "pattern": r"^((\[[0-9a-fA-F:.]+\]|[^:\[\]\s]+):)?\d{1,5}$"},
 )
 _CONDITION: Schema = {"type": "string", "pattern": r"^\s*\{\{[\s\S]*\}\}\s*$"}
+_DURATION: Schema = {
+    "type": "string",
+    "pattern": r"^\s*(P[0-9DTHMSW.]+|(\d+(\.\d+)?\s*(ms|s|m|h|d|w)\s*)+)$",
+}
 _MOMENT: Schema = {
     "type": "string",
     "pattern": r"^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}.*(Z|z|[+-]\d{2}:?\d{2})$",
@@ -64,9 +68,11 @@ SHAPES: Mapping[str, Shape] = {
     "names": alone(many(TEXT)),
     "path": alone(TEXT),
     "host:port": alone(_ADDRESS),
+    "host:port, or a list of them": alone(many(TEXT)),
     "number": alone(_NUMBER),
     "size": alone(_SIZE),
     "datetime": alone(_MOMENT),
+    "duration": alone(_DURATION),
     "type": alone(TEXT),
     "field": alone(TEXT),
     "field or expression": alone(TEXT),

@@ -1,4 +1,4 @@
-"""`tls` of a database: how the connection is encrypted, and whom it trusts."""
+"""`tls` of a database or a cluster: how the connection is encrypted, and whom it trusts."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ TLS_KEYS = (
 )
 
 
-def read_tls(inner: Reader, dsn: str) -> Tls | None:
-    """What the key `tls` of a database says; None where the address alone decides."""
+def read_tls(inner: Reader, dsn: str = "") -> Tls | None:
+    """What the key `tls` says; None where it asks for nothing. `dsn` is an address that may contradict it."""
     node = inner.node_of("tls")
     if node is None:
         return None
