@@ -36,7 +36,7 @@ def explain(*arguments: str) -> Result:
         ("gte", ["gte (condition)", "is at least"]),
         ("@env", ["@env (operator)", "@env('NAME', default)"]),
         ("@query", ["What to do instead"]),
-        ("kafka_config", ["does not build it yet"]),
+        ("kafka_integration", ["does not build it yet"]),
     ],
 )
 def test_what_a_word_means(word: str, parts: list[str]) -> None:

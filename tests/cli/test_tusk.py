@@ -86,6 +86,19 @@ def test_show_prints_the_resolved_tree(tmp_path: Path) -> None:
     assert "there" in tusk("show", file, "--env-file", env_file).stdout
 
 
+@pytest.mark.parametrize("arguments", [("--format", "json"), ("--resolved",), ("--sources",), ()])
+def test_show_hides_the_password_of_kafka(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """Whether it stands in the file or comes from the environment, in every form."""
+    file = tmp_path / "app.tsk"
+    sasl = 'sasl: { mechanism: "PLAIN", username: "shop", password: %s }'
+    for password in ('"hunter2"', "@env('KAFKA_PASSWORD')"):
+        file.write_text(f'[store_config.kafka]\nbrokers: "kafka-1:9093"\n{sasl % password}\n')
+        found = tusk("show", file, *arguments, KAFKA_PASSWORD="hunter2")
+        assert found.returncode == 0
+        assert "hunter2" not in found.stdout + found.stderr
+        assert "***" in found.stdout
+
+
 def test_show_says_where_values_come_from(tmp_path: Path) -> None:
     """Each value with its file and line, and what gave it."""
     (tmp_path / "base.tsk").write_text("[b]\nlist: [1, 2.50]\n")

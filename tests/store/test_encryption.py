@@ -17,7 +17,7 @@ from tests.cli.command_line import tusk
 from tests.conformance.test_event_store import decision
 from tests.postgres_server import DEBIAN, PostgresServer, binaries_of, url_of
 from tusk_runtime.errors import StartFailed
-from tusk_runtime.model.application import Postgres, Settings, Tls
+from tusk_runtime.model.configuration import Postgres, Settings, Tls
 from tusk_runtime.running.backends import store_of
 from tusk_runtime.store.postgres import PostgresStore
 from tusk_runtime.store.postgres.connecting import Address, make_pool

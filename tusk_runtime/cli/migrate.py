@@ -10,7 +10,7 @@ import click
 
 from tusk_runtime.cli.output import ENV_FILE, FILE, environment, stop_failed, stop_invalid
 from tusk_runtime.errors import InvalidConfiguration, StartFailed
-from tusk_runtime.model.application import Settings
+from tusk_runtime.model.configuration import Settings
 from tusk_runtime.model.tls import contradicts
 from tusk_runtime.running.backends import store_of
 from tusk_runtime.running.load import load_or_raise

@@ -12,6 +12,7 @@ from tusk_runtime.expressions import Expression
 from tusk_runtime.language.diagnostics import Diagnostic
 from tusk_runtime.language.document import Document, Node
 from tusk_runtime.language.source import Span
+from tusk_runtime.model.configuration import Settings
 from tusk_runtime.model.consuming import Consumer
 from tusk_runtime.types import Record, Type
 
@@ -42,7 +43,8 @@ class EventType(NamedTuple):
 
     `version` is that of the fields, `was` an older name. `upcast` holds by version the step from there to the
     next one, and `reading` is a hash of all that decides how older ones are read, empty if there is nothing.
-    `own` marks those that the runtime gives of its own accord.
+    `own` marks those that the runtime gives of its own accord. Without `publish` it stays inside, though its
+    category may be published.
     """
 
     name: str
@@ -56,6 +58,7 @@ class EventType(NamedTuple):
     upcast: Mapping[int, Upcast] = MappingProxyType({})
     reading: str = ""
     own: bool = False
+    publish: bool = True
 
     @property
     def stored_type(self) -> str:
@@ -278,49 +281,6 @@ class TestCase:
     now: int
     by: Mapping[str, Any] | None
     span: Span
-
-
-Backend = Literal["sqlite", "postgresql", "in_memory"]
-"""Where events are kept."""
-
-
-TlsMode = Literal["verify-full", "verify-ca", "require"]
-
-
-class Tls(NamedTuple):
-    """An encrypted connection. The others are paths: who may sign, None for those that the system trusts; and
-    what shows who we are."""
-
-    mode: TlsMode = "verify-full"
-    ca: str | None = None
-    cert: str | None = None
-    key: str | None = None
-
-
-class Postgres(NamedTuple):
-    """A PostgreSQL database. `table` is what the table of events is called, None for the usual name;
-    `partitions` is over how many it is spread, 0 for none; without `tls` the address says whether it is
-    encrypted."""
-
-    dsn: str
-    table: str | None = None
-    partitions: int = 0
-    pool_size: int = 10
-    tls: Tls | None = None
-
-
-class Settings(NamedTuple):
-    """What the sections of settings say. `path` is that of the SQLite file, `body_limit` is in bytes."""
-
-    name: str
-    version: str
-    source: str
-    backend: Backend = "sqlite"
-    path: str | None = None
-    postgres: Postgres | None = None
-    host: str = "127.0.0.1"
-    port: int = 8080
-    body_limit: int = 1024 * 1024
 
 
 class StoredType(NamedTuple):

@@ -10,8 +10,9 @@ from tusk_runtime.language.diagnostics import Problems
 from tusk_runtime.language.document import Document
 from tusk_runtime.language.parse import MOST_ERRORS
 from tusk_runtime.model import checks, event_structure, reactions, settings
-from tusk_runtime.model.application import Application, Settings, StoredTypes, TestCase
+from tusk_runtime.model.application import Application, StoredTypes, TestCase
 from tusk_runtime.model.codes import NOTHING_DECLARED
+from tusk_runtime.model.configuration import Settings
 from tusk_runtime.model.context import Building, FirstProblems, TooManyErrors
 from tusk_runtime.model.declarations import (
     aggregates,

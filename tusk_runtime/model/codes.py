@@ -37,7 +37,8 @@ BAD_NAME = define(
     "commands, aggregates, queries, consumers, types and fields take letters, digits and `_`, and begin with "
     "a letter. "
     "Some names are taken: those of the built-in types, `aggregate_id` as a field, `cursor` and `limit` as "
-    "parameters.",
+    "parameters. A category that is published to Kafka is a topic there: its name takes letters, digits, "
+    "`.`, `_` and `-`, at most 249.",
 )
 BAD_VALUE = define(
     "TSK206",
@@ -58,6 +59,9 @@ UNDECLARED_PROJECTION = define(
     "TSK303", "unknown projection", "A projection is named that no `[projections.*]` declares."
 )
 UNDECLARED_QUERY = define("TSK304", "unknown query", "A test names a query that no `[queries.*]` declares.")
+UNDECLARED_CATEGORY = define(
+    "TSK309", "unknown category", "`[kafka_config] topics` names a category that nothing declares."
+)
 UNDECLARED_COLUMN = define("TSK305", "unknown column", "A column is named that the projection does not have.")
 UNDECLARED_FIELD = define(
     "TSK306", "unknown field", "A field is named that the event, the command or the state does not have."

@@ -25,14 +25,15 @@ SECTIONS: dict[str, str] = {
     "http": "Where the API and the page are served.",
     "event_types": "Which events the runtime gives of its own accord.",
     "event_store": "Where events are kept.",
-    "store_config": "The settings of the store.",
+    "store_config": "The settings of the store, and of Kafka.",
+    "kafka_config": "Which categories are published to Kafka.",
 }
 """The sections that this version builds."""
 
 LATER = frozenset({
     "views", "streams", "metrics", "schedules", "sagas", "auth", "email", "features",
     "event_architecture", "architecture_principles", "aggregate_design",
-    "event_store_operations", "command_side", "query_side", "kafka_integration", "kafka_config",
+    "event_store_operations", "command_side", "query_side", "kafka_integration",
     "event_producer", "event_consumer", "read_model_projections", "materialized_views", "saga_implementation",
     "event_metrics", "metrics_config", "event_tracing", "tracing_config", "event_processing",
     "processing_config", "caching_strategy", "cache_config", "event_testing", "testing_config",
@@ -44,6 +45,7 @@ ELSEWHERE = {
     "app": "runtime", "application": "runtime", "service": "runtime", "project": "runtime",
     "server": "http", "web": "http", "api": "http",
     "database": "store_config", "db": "store_config", "storage": "event_store", "store": "event_store",
+    "kafka": "kafka_config",
     "models": "aggregates", "entities": "aggregates", "tables": "projections", "read_models": "projections",
     "records": "types", "schemas": "types", "categories": "event_categories",
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""The sections of settings: `[runtime]`, `[http]`, `[event_store]`, `[store_config]`."""
+"""The sections of settings: `[runtime]`, `[http]`, `[event_store]`, `[store_config]`, `[kafka_config]`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from pathlib import PurePath
 from typing import cast, get_args
 
 from tusk_runtime.language.document import MapNode, ScalarNode
-from tusk_runtime.model.application import Backend, Postgres, Settings
+from tusk_runtime.model import kafka
 from tusk_runtime.model.codes import BAD_NAME, BAD_VALUE, MISSING_KEY
+from tusk_runtime.model.configuration import Backend, Postgres, Settings
 from tusk_runtime.model.context import Building
 from tusk_runtime.model.reader import DESCRIPTION, Key, Reader, shape
 from tusk_runtime.model.tls import TLS_KEYS, read_tls
@@ -39,7 +40,12 @@ EVENT_STORE_KEYS = (
         "`sqlite`, `postgresql` or `in_memory`",
         "Where events are kept; in memory they end with the process.",
     ),
-    Key("streaming", "`in_memory`", "How events travel."),
+    Key(
+        "streaming",
+        "`in_memory` or `kafka`",
+        "How events travel: within the application, or to Kafka, too, where each category is a topic; "
+        "`in_memory`.",
+    ),
     Key("caching", "`none`", "Whether states and recent events are cached."),
 )
 SQLITE_KEYS = (
@@ -78,7 +84,7 @@ STORE_CONFIG_KEYS = (
     DESCRIPTION,
     Key("sqlite", "map", "The SQLite file.", keys=SQLITE_KEYS),
     Key("postgresql", "map", "The PostgreSQL database.", keys=POSTGRES_KEYS),
-    Key("kafka", "map", "The Kafka cluster.", later=True),
+    Key("kafka", "map", "The Kafka cluster.", keys=kafka.KAFKA_KEYS),
     Key("redis", "map", "The Redis server.", later=True),
 )
 LARGEST_BODY = 64 * 1024 * 1024
@@ -102,7 +108,6 @@ def read(b: Building, file: str) -> Settings:
     name = _name(runtime) or PurePath(file).stem or "app"
     store = _section(b, "event_store", EVENT_STORE_KEYS)
     backend = store.choice("backend", "sqlite", get_args(Backend))
-    store.choice("streaming", "in_memory", ["in_memory"], ["kafka"])
     store.choice("caching", "none", ["none"], ["in_memory", "redis"])
     config = _section(b, "store_config", STORE_CONFIG_KEYS)
     http = _section(b, "http", HTTP_KEYS)
@@ -114,6 +119,7 @@ def read(b: Building, file: str) -> Settings:
         backend=cast(Backend, backend),
         path=_path(config),
         postgres=_postgres(config, store, backend),
+        kafka=kafka.read(b, store, config, _section(b, "kafka_config", kafka.KAFKA_CONFIG_KEYS)),
         host=host,
         port=port,
         body_limit=http.size("body_limit", 1024 * 1024, LARGEST_BODY),

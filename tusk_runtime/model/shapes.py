@@ -68,6 +68,7 @@ SHAPES: Mapping[str, Shape] = {
     "names": alone(many(TEXT)),
     "path": alone(TEXT),
     "host:port": alone(_ADDRESS),
+    "host:port, or a list of them": alone(many(TEXT)),
     "number": alone(_NUMBER),
     "size": alone(_SIZE),
     "datetime": alone(_MOMENT),

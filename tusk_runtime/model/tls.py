@@ -1,4 +1,4 @@
-"""`tls` of a database: how the connection is encrypted, and whom it trusts."""
+"""`tls` of a database or a cluster: how the connection is encrypted, and whom it trusts."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import cast, get_args
 from urllib.parse import parse_qs, urlsplit
 
 from tusk_runtime.language.document import MapNode, ScalarNode
-from tusk_runtime.model.application import Tls, TlsMode
 from tusk_runtime.model.codes import BAD_VALUE, MISSING_KEY
+from tusk_runtime.model.configuration import Tls, TlsMode
 from tusk_runtime.model.reader import Key, Reader, wrong_type
 
 TLS_KEYS = (
@@ -24,8 +24,8 @@ TLS_KEYS = (
 )
 
 
-def read_tls(inner: Reader, dsn: str) -> Tls | None:
-    """What the key `tls` of a database says; None where the address alone decides."""
+def read_tls(inner: Reader, dsn: str = "") -> Tls | None:
+    """What the key `tls` says; None where it asks for nothing. `dsn` is an address that may contradict it."""
     node = inner.node_of("tls")
     if node is None:
         return None

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from tusk_runtime.expressions import Expression
 from tusk_runtime.language.diagnostics import nearest
-from tusk_runtime.language.document import ListNode, MapNode, ScalarNode
+from tusk_runtime.language.document import ListNode, ScalarNode
 from tusk_runtime.model import codes, reactions
 from tusk_runtime.model.application import Command, Projection, Query
 from tusk_runtime.model.reader import items_of
@@ -187,8 +187,7 @@ def _types(s: Survey) -> None:
 
 
 def _consumer_groups(s: Survey) -> None:
-    config = s.root.get("kafka_config")
-    node = config.get("consumer_groups") if isinstance(config, MapNode) else None
+    node = s.value("kafka_config", "consumer_groups")
     declared = reactions.groups(s.root)
     for item in items_of(node) if node is not None else ():
         if isinstance(item, ScalarNode) and isinstance(item.value, str) and item.value not in declared:

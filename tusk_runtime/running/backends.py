@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tusk_runtime.errors import StartFailed
-from tusk_runtime.model.application import Postgres, Settings
+from tusk_runtime.model.configuration import Postgres, Settings
 from tusk_runtime.store.protocol import Store
 
 STORES = {
@@ -81,6 +81,14 @@ def needs_restart(old: Settings, new: Settings) -> list[str]:
         found.append("[store_config] postgresql")
     if old.path != new.path:
         found.append("[store_config] sqlite: path")
+    if (old.kafka is None) != (new.kafka is None):
+        found.append("[event_store] streaming")
+    if old.kafka is not None and new.kafka is not None:
+        found += [
+            f"`{name}` of Kafka"
+            for name in ("brokers", "tls", "sasl")
+            if getattr(old.kafka, name) != getattr(new.kafka, name)
+        ]
     if (old.host, old.port) != (new.host, new.port):
         found.append("[http] listen")
     if old.body_limit != new.body_limit:

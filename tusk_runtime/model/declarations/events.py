@@ -28,7 +28,11 @@ KEYS = (
     Key("fields", "map of types", "The fields of the event's data."),
     Key("category", "name", "The category of the event, as a line in `[event_categories]`."),
     Key("kind", "`domain` or `integration`", "An integration event is a contract with others.", later=True),
-    Key("publish", "`true` or `false`", "`false` keeps the event inside.", later=True),
+    Key(
+        "publish",
+        "`true` or `false`",
+        "`false` keeps the event inside, though its category is published; `true`.",
+    ),
     Key("subject", "expression", "Whose personal data the event holds.", later=True),
     Key(
         "version",
@@ -71,6 +75,7 @@ def read(b: Building) -> dict[str, Reader]:
             entry.key_span,
             version=_version(b, reader, entry.key),
             was=_older_name(b, reader, older),
+            publish=reader.flag("publish", default=True),
         )
     declared = list(b.events)
     for name, span in older.items():

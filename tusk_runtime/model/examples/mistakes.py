@@ -118,6 +118,10 @@ MISTAKES: Mapping[str, Example] = {
         '[commands.CloseNow]\naggregate: "Account"\nemit: "Closed"',
     ),
     "TSK308": Example('[types]\nFolder: { parent: "Folder?" }', '[types]\nFolder: { parent_id: "uuid?" }'),
+    "TSK309": Example(
+        '[event_categories]\naccounts: ["Opened", "Closed"]\n\n[kafka_config]\ntopics: ["acounts"]',
+        '[event_categories]\naccounts: ["Opened", "Closed"]\n\n[kafka_config]\ntopics: ["accounts"]',
+    ),
     "TSK310": Example(
         '[commands.Reopen]\naggregate: "Account"\nfrom: "shut"\nemit: { event: "Opened", data: { owner: "Ann" } }',
         '[commands.Reopen]\naggregate: "Account"\nfrom: "closed"\nemit: { event: "Opened", data: { owner: "Ann" } }',

@@ -29,6 +29,7 @@ metadata: "json"
 description: "The account has another name."
 fields: { name: "string(max=80)", renamed_by: "uuid?" }
 category: "account_events"
+publish: false
 was: "OwnerChanged"
 version: 2
 upcast: { 1: { rename: { owner: "name" } } }
@@ -246,6 +247,46 @@ backend: "postgresql"
 [store_config.postgresql]
 connection_string: "@env('DATABASE_URL', 'postgresql://db.example/bank')"
 tls: { mode: "verify-full", ca: "tls/ca.pem", cert: "tls/bank.pem", key: "tls/bank.key" }
+""",
+    "store_config.kafka": """\
+[event_store]
+streaming: "kafka"
+
+[store_config.kafka]
+brokers: ["kafka-1:9092", "kafka-2:9092"]
+topic_prefix: "bank"
+retention: "7d"
+partitions: 24
+replication_factor: 3
+max_record_size: 2MiB
+""",
+    "store_config.kafka.tls": """\
+[event_store]
+streaming: "kafka"
+
+[store_config.kafka]
+brokers: "@env('KAFKA_BROKERS', 'kafka-1:9093, kafka-2:9093')"
+tls: { mode: "verify-full", ca: "tls/ca.pem", cert: "tls/bank.pem", key: "tls/bank.key" }
+""",
+    "store_config.kafka.sasl": """\
+[event_store]
+streaming: "kafka"
+
+[store_config.kafka]
+brokers: "kafka-1:9093"
+tls: true
+sasl: { mechanism: "SCRAM-SHA-512", username: "bank", password: "@env('KAFKA_PASSWORD', 'only here')" }
+""",
+    "kafka_config": """\
+[event_store]
+streaming: "kafka"
+
+[event_categories]
+account_events: ["Opened", "Deposited", "Closed"]
+
+[kafka_config]
+brokers: ["kafka-1:9092", "kafka-2:9092", "kafka-3:9092"]
+topics: ["account_events"]
 """,
 }
 """By the path of `reference.places`, or the name of a section without keys of its own."""

@@ -1,0 +1,86 @@
+"""What the sections of settings say, once they are read and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Literal, NamedTuple
+
+from tusk_runtime.language.secrets import MASK
+
+Backend = Literal["sqlite", "postgresql", "in_memory"]
+"""Where events are kept."""
+
+TlsMode = Literal["verify-full", "verify-ca", "require"]
+
+
+class Tls(NamedTuple):
+    """An encrypted connection. The others are paths: who may sign, None for those that the system trusts; and
+    what shows who we are."""
+
+    mode: TlsMode = "verify-full"
+    ca: str | None = None
+    cert: str | None = None
+    key: str | None = None
+
+
+class Postgres(NamedTuple):
+    """A PostgreSQL database. `table` is what the table of events is called, None for the usual name;
+    `partitions` is over how many it is spread, 0 for none; without `tls` the address says whether it is
+    encrypted."""
+
+    dsn: str
+    table: str | None = None
+    partitions: int = 0
+    pool_size: int = 10
+    tls: Tls | None = None
+
+
+SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+"""How a password is shown to a broker."""
+
+
+class Sasl(NamedTuple):
+    """Who the application is for the brokers of Kafka."""
+
+    mechanism: SaslMechanism
+    username: str
+    password: str
+
+    def __repr__(self) -> str:
+        return f"Sasl(mechanism={self.mechanism!r}, username={self.username!r}, password={MASK!r})"
+
+
+class Kafka(NamedTuple):
+    """A Kafka cluster.
+
+    `brokers` are addresses, `host:port`; `topics` is category → topic, of those that are published.
+    `retention` is in seconds; None there and as `replication_factor` is what the brokers say.
+    `max_record_size` is in bytes. Without `tls` the connections are not encrypted, without `sasl` the brokers
+    are not told who the application is.
+    """
+
+    brokers: tuple[str, ...]
+    topics: Mapping[str, str] = MappingProxyType({})
+    retention: float | None = None
+    partitions: int = 12
+    replication_factor: int | None = None
+    max_record_size: int = 1024 * 1024
+    tls: Tls | None = None
+    sasl: Sasl | None = None
+
+
+class Settings(NamedTuple):
+    """What the sections of settings say. `path` is that of the SQLite file, `body_limit` is in bytes; without
+    `kafka` nothing is published."""
+
+    name: str
+    version: str
+    source: str
+    backend: Backend = "sqlite"
+    path: str | None = None
+    postgres: Postgres | None = None
+    kafka: Kafka | None = None
+    host: str = "127.0.0.1"
+    port: int = 8080
+    body_limit: int = 1024 * 1024
