@@ -86,7 +86,7 @@ async def test_progress_and_letters_outlive_the_process(backend: Backend, start:
     await opened(first, "a")
     await deposit(first, "a", "20", "0.03")
     await first.settle()
-    await first._consumers.stop()
+    await first._followers.stop()
     await deposit(first, "a", "20")
     await first.stop()
     second = await start()
@@ -124,7 +124,7 @@ async def test_a_process_that_stood_still_changes_nothing(
     first = await start()
     await opened(first, "a")
     await first.settle()
-    frozen = first._consumers.runners["Fee"]
+    frozen = first._followers.runners["Fee"]
     task, claim = frozen._task, frozen._claim
     assert task is not None
     assert claim is not None

@@ -71,7 +71,7 @@ class Stage:
         return list(await self.store.deliveries.letters(consumer))
 
     def runner(self, consumer: str = "Fee") -> Follower:
-        return self.runtime._consumers.runners[consumer]
+        return self.runtime._followers.runners[consumer]
 
     async def mark(self, standing: str, *letters: Letter, consumer: str = "Fee") -> None:
         places = [(letter.source, letter.position) for letter in letters]

@@ -17,6 +17,7 @@ from tusk_runtime.store.protocol import Store
 
 LEASE_SECONDS = 15.0
 """How long something stays with a process that says nothing any more."""
+ALONE = b"the only process"
 STAND_BY_SECONDS = 1.0
 """How often a process asks for what another one has."""
 LOOK_SECONDS = 1.0
@@ -44,7 +45,8 @@ class Follower:
         self._types = types
         self._page = page
         self._store = store
-        self._holder = new_id()
+        # A store that only one process can have needs no word of who has it: after a kill nobody has to wait.
+        self._holder = new_id() if store.shared else ALONE
         self._claim: Claim | None = None
         self._task: asyncio.Task[None] | None = None
         self._begin = 0
@@ -78,6 +80,7 @@ class Follower:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+        await self.hands.rest()
         if self._claim is not None:
             self._claim = None
             with contextlib.suppress(TuskError):
@@ -116,9 +119,10 @@ class Follower:
                 log.warning("%s: another process has it: %s", self.name, error)
             except Exception as error:
                 # Whatever it is: a task that ends in silence would leave events unhandled for ever.
-                self.error = str(error) or type(error).__name__
-                foreseen = isinstance(error, TuskError)
-                log.warning("%s: %s; trying again", self.name, self.error, exc_info=not foreseen)
+                before, self.error = self.error, str(error) or type(error).__name__
+                if self.error != before:
+                    foreseen = isinstance(error, TuskError)
+                    log.warning("%s: %s; trying again", self.name, self.error, exc_info=not foreseen)
                 await self._rest(RETRY_SECONDS)
 
     async def _claimed(self) -> Claim | None:
@@ -142,6 +146,7 @@ class Follower:
 
     async def _follow(self, claim: Claim) -> None:
         looked = 0.0
+        await self.hands.prepare()
         while not self._stopping:
             asked = self._asked
             if asked != self._seen or monotonic() - looked >= LOOK_SECONDS:
@@ -149,10 +154,10 @@ class Follower:
                 await self.hands.letters.look(self._store.deliveries)
                 self._seen = asked
             worked = await self._take_again(claim)
-            self.error = self.hands.halted
-            self.failed = bool(self.error)
-            if not self.failed:
+            halted = self.hands.halted
+            if not halted:
                 worked = await self._take_page(claim) or worked
+            self.error, self.failed = halted, bool(halted)
             await self._tell()
             if not worked:
                 await self._rest(LOOK_SECONDS, None if self.failed else self.position)

@@ -38,6 +38,12 @@ class Hands:
         self._events = events
         self._clock = clock
 
+    async def prepare(self) -> None:
+        """Do what has to be done before the first event. Raises Unavailable: later, perhaps."""
+
+    async def rest(self) -> None:
+        """Let go of what is held while events are handled. Never raises."""
+
     async def attempt(self, event: StoredEvent, letter: Letter) -> Letter | None:
         """Handle an event from where its letter stands. Gives the letter that is left; None: it is done.
 

@@ -101,17 +101,8 @@ def read(b: Building, store: Reader, config: Reader, own: Reader) -> Kafka | Non
 
 
 def _brokers(where: Reader, own: Reader) -> tuple[str, ...]:
-    """The brokers, from whichever of two places names them."""
-    there, here = _addresses(where), _addresses(own)
-    if there and here and set(there) != set(here):
-        own.problems.error(
-            BAD_VALUE,
-            own.value_span("brokers"),
-            f"`brokers` of {own.what} and `brokers` of {where.what} are not the same",
-            help="name the brokers in one of the two places, and remove the other",
-            related=[(where.value_span("brokers"), f"`brokers` of {where.what}")],
-        )
-    return there or here
+    """The brokers that the two places name: a client begins with any of them."""
+    return tuple(dict.fromkeys(_addresses(where) + _addresses(own)))
 
 
 def _addresses(reader: Reader) -> tuple[str, ...]:

@@ -27,8 +27,8 @@ from tusk_runtime.language.diagnostics import did_you_mean
 from tusk_runtime.model.application import Application
 from tusk_runtime.running.backends import needs_restart
 from tusk_runtime.running.bus_status import status_of
-from tusk_runtime.running.consumption import Consumption
 from tusk_runtime.running.dead_letters import DeadLetters
+from tusk_runtime.running.followers import Followers
 from tusk_runtime.running.history import answer_of, stream_of
 from tusk_runtime.running.reads import ReadSide
 from tusk_runtime.running.service import (
@@ -56,12 +56,21 @@ log = logging.getLogger("tusk.runtime")
 class Runtime:
     """Implements Service. `start` opens what is given closed; `stop` closes it."""
 
-    def __init__(self, application: Application, store: Store, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        application: Application,
+        store: Store,
+        clock: Clock | None = None,
+        *,
+        publishing: bool = True,
+    ) -> None:
+        """Without `publishing` no event leaves the application. Raises StartFailed."""
         self._store = store
         self._clock = clock or SystemClock()
         self._bus = CommandBus(store.events, application, self._clock)
         self._reads = ReadSide(application, store)
-        self._consumers = Consumption(application, store, self._bus, self._clock)
+        self._publishing = publishing
+        self._followers = Followers(application, store, self._bus, self._clock, publishing=publishing)
         self._changing = asyncio.Lock()
         self._application = application
         self._renamed = application.stored.renamed()
@@ -94,7 +103,7 @@ class Runtime:
                 await self._bus.start()
             except (Unavailable, StoreError) as error:
                 raise StartFailed(str(error)) from error
-            await self._consumers.start(begin)
+            await self._followers.start(begin)
             self._started_at = self._clock.now()
             self._running = True
             undo.pop_all()
@@ -106,7 +115,7 @@ class Runtime:
             return
         self._running = False
         async with self._changing:
-            await self._consumers.stop()
+            await self._followers.stop()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(DRAIN_SECONDS):
                     await self._bus.stop()
@@ -273,8 +282,8 @@ class Runtime:
             caller=caller,
             tell=self._bus.tell,
         )
-        if not dry_run and consumer in self._consumers.runners:
-            self._consumers.runners[consumer].look()
+        if not dry_run and consumer in self._followers.runners:
+            self._followers.runners[consumer].look()
         return found
 
     def _dead_letters(self) -> DeadLetters:
@@ -297,7 +306,7 @@ class Runtime:
             [
                 *status_of(self._bus, self._running, head),
                 *self._reads.status(head),
-                *self._consumers.status(head),
+                *self._followers.status(head),
             ],
             self.rejected,
             self.reloading,
@@ -308,7 +317,7 @@ class Runtime:
         """Wait until everything that follows the log has taken in all of it, or has failed."""
         settled, head = -1, await self._store.events.head()
         while settled < head:  # consumers send commands, which give events
-            await self._consumers.settle(head, WAIT_SECONDS)
+            await self._followers.settle(head, WAIT_SECONDS)
             settled, head = head, await self._store.events.head()
         for runner in self._reads.runners.values():
             await runner.wait_for(head, WAIT_SECONDS)
@@ -361,16 +370,23 @@ class Runtime:
             await check_stored_versions(application, self._store.events)
             begin = await self._store.events.head()
 
-        consumers = Consumption(application, self._store, self._bus, self._clock, self._consumers)
-        paused = await self._consumers.pause(consumers)
+        followers = Followers(
+            application,
+            self._store,
+            self._bus,
+            self._clock,
+            publishing=self._publishing,
+            before=self._followers,
+        )
+        paused = await self._followers.pause(followers)
         try:
             await self._bus.swap(application, check)
         except BaseException:
             for runner in paused:
                 await runner.start(runner.position)
             raise
-        self._consumers = consumers
-        await consumers.start(begin)
+        self._followers = followers
+        await followers.start(begin)
 
     async def reject(self, why: str) -> None:
         """Remember that an edit was refused, and why; what is live goes on."""

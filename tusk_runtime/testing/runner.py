@@ -57,7 +57,7 @@ class _Stage:
         self._case = case
         self._clock = VirtualClock(case.now)
         self._store: Store = memory_store()
-        self._runtime = Runtime(application, self._store, self._clock)
+        self._runtime = Runtime(application, self._store, self._clock, publishing=False)
         self._codecs: Mapping[str, EventCodec] = codecs_of(application)
         self._caller = _caller(case.by)
         self._refusal: tuple[str, str] | None = None

@@ -1,0 +1,241 @@
+"""The relay: what is stored leaves for Kafka, at least once, in order by aggregate, and nothing else does."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime
+from pathlib import Path
+
+import orjson
+import pytest
+from apps import ACCOUNT, application
+from confluent_kafka import Consumer, KafkaError, Message
+from confluent_kafka.admin import AdminClient, NewTopic
+from kafka_server import KafkaServer
+
+from tusk_runtime.clock import to_datetime
+from tusk_runtime.events import Caller, StoredEvent, id_text
+from tusk_runtime.running.runtime import Runtime
+from tusk_runtime.running.service import PartStatus
+from tusk_runtime.store.sqlite import SqliteStore
+
+ANN = Caller("ann")
+SECONDS = 20.0
+
+
+def text_of(address: str, prefix: str, more: str = "") -> str:
+    return f"""{ACCOUNT}
+[event_categories]
+accounts: ["Opened", "Closed"]
+money: ["Deposited"]
+[event_store]
+streaming: "kafka"
+[store_config]
+kafka: {{ brokers: "{address}", topic_prefix: "{prefix}", partitions: 3 {more} }}
+"""
+
+
+def read(address: str, topic: str, count: int, seconds: float = SECONDS) -> list[Message]:
+    """All messages of a topic: at least `count`, and those that come in the second after these."""
+    consumer = Consumer(
+        {"bootstrap.servers": address, "group.id": uuid.uuid4().hex, "auto.offset.reset": "earliest"}
+    )
+    consumer.subscribe([topic])
+    found: list[Message] = []
+    try:
+        while len(found) < count:
+            message = consumer.poll(seconds)
+            assert message is not None, f"{len(found)} of {count} messages"
+            if message.error() is None:
+                found.append(message)
+            else:
+                assert message.error().code() != KafkaError.UNKNOWN_TOPIC_OR_PART, message.error()
+        while (message := consumer.poll(1.0)) is not None:
+            found.append(message)
+    finally:
+        consumer.close()
+    return found
+
+
+class Stage:
+    """An application on a store of its own, which outlives its runtimes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.prefix = f"test-{uuid.uuid4().hex[:12]}"
+        self.runtime: Runtime
+
+    async def start(self, address: str, more: str = "") -> None:
+        store = SqliteStore(self.folder / "store.db")
+        self.runtime = Runtime(application(text_of(address, self.prefix, more)), store)
+        await self.runtime.start()
+
+    async def open(self, *accounts: str) -> None:
+        for account in accounts:
+            await self.runtime.execute("Open", {"owner": "ann"}, aggregate_id=account, caller=ANN)
+
+    async def deposit(self, account: str, count: int = 1, **more: str) -> None:
+        for _ in range(count):
+            await self.runtime.execute("Deposit", {"amount": "1", **more}, aggregate_id=account, caller=ANN)
+
+    async def relay(self) -> PartStatus:
+        return next(part for part in (await self.runtime.status()).parts if part.name == "@relay")
+
+    async def until(self, holds: Callable[[PartStatus], bool], seconds: float = SECONDS) -> PartStatus:
+        async with asyncio.timeout(seconds):
+            while not holds(part := await self.relay()):
+                await asyncio.sleep(0.05)
+        return part
+
+    async def published(self, seconds: float = SECONDS) -> None:
+        await self.until(lambda part: part.lag == 0 and not part.error, seconds)
+
+    async def events(self, type_: str) -> list[StoredEvent]:
+        return [
+            event for event in await self.runtime._store.events.read(limit=100_000) if event.type == type_
+        ]
+
+
+@pytest.fixture
+async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
+    stage = Stage(tmp_path)
+    yield stage
+    if hasattr(stage, "runtime"):
+        await stage.runtime.stop()
+
+
+async def test_events_leave_with_all_that_there_is_to_know(stage: Stage, kafka: str) -> None:
+    """Each to the topic of its category, by the key of its aggregate, the envelope in headers."""
+    await stage.start(kafka)
+    await stage.open("a")
+    await stage.deposit("a")
+    await stage.published()
+    (message,) = await asyncio.to_thread(read, kafka, f"{stage.prefix}.money", 1)
+    (event,) = await stage.events("Deposited")
+    assert (message.key(), orjson.loads(message.value())) == (b"a", {"amount": "1.00"})
+    assert message.timestamp()[1] == event.timestamp // 1000
+    headers = {name: value.decode() for name, value in message.headers()}
+    assert headers == {
+        "event_id": id_text(event.event_id),
+        "event_type": "Deposited",
+        "event_version": "1",
+        "aggregate_type": "Account",
+        "aggregate_version": "2",
+        "position": "2",
+        "timestamp": to_datetime(event.timestamp).isoformat(),
+        "correlation_id": id_text(event.correlation_id),
+        "causation_id": id_text(event.command_id),
+        "content-type": "application/json",
+    }
+    assert datetime.fromisoformat(headers["timestamp"]).utcoffset() is not None
+    description = await asyncio.to_thread(AdminClient({"bootstrap.servers": kafka}).list_topics, timeout=10)
+    topics = {name for name in description.topics if name.startswith(stage.prefix)}
+    assert topics == {f"{stage.prefix}.accounts", f"{stage.prefix}.money"}
+    assert len(description.topics[f"{stage.prefix}.money"].partitions) == 3
+
+
+async def test_each_event_leaves_in_order_by_aggregate(stage: Stage, kafka: str) -> None:
+    """Once, where nothing goes wrong, also over a restart of the application."""
+    accounts = [f"a{number}" for number in range(20)]
+    await stage.start(kafka)
+    await stage.open(*accounts)
+    await asyncio.gather(*(stage.deposit(account, 10) for account in accounts))
+    await stage.published()
+    await stage.runtime.stop()
+    await stage.start(kafka)
+    await asyncio.gather(*(stage.deposit(account, 10) for account in accounts))
+    await stage.published()
+    messages = await asyncio.to_thread(read, kafka, f"{stage.prefix}.money", 400)
+    assert len(messages) == 400
+    assert versions_of(messages) == {account: list(range(2, 22)) for account in accounts}
+
+
+def versions_of(messages: list[Message]) -> dict[str, list[int]]:
+    """By key the versions of its events, in the order in which they first came."""
+    found: dict[str, list[int]] = defaultdict(list)
+    for message in messages:
+        version = int(dict(message.headers())["aggregate_version"])
+        if version not in found[message.key().decode()]:
+            found[message.key().decode()].append(version)
+    return dict(found)
+
+
+async def test_a_broker_that_dies_delays_and_loses_nothing(stage: Stage, kafka_server: KafkaServer) -> None:
+    """Commands go on meanwhile, the health says what is wrong, and all arrives in order when it is back."""
+    await stage.start(kafka_server.address)
+    accounts = [f"a{number}" for number in range(5)]
+    await stage.open(*accounts)
+    stop = asyncio.Event()
+
+    async def load(account: str) -> int:
+        count = 0
+        while not stop.is_set():
+            await stage.deposit(account)
+            count += 1
+            await asyncio.sleep(0.01)
+        return count
+
+    clients = [asyncio.create_task(load(account)) for account in accounts]
+    for _ in range(2):
+        await asyncio.sleep(0.5)
+        kafka_server.kill()
+        await stage.until(lambda part: bool(part.error) and kafka_server.address in part.error, 60)
+        kafka_server.start()
+        await stage.until(lambda part: not part.error, 60)
+    stop.set()
+    counts = dict(zip(accounts, await asyncio.gather(*clients), strict=True))
+    await stage.published(60)
+    messages = await asyncio.to_thread(
+        read, kafka_server.address, f"{stage.prefix}.money", sum(counts.values())
+    )
+    assert versions_of(messages) == {account: list(range(2, 2 + count)) for account, count in counts.items()}
+
+
+async def test_a_broker_that_is_not_there_yet(stage: Stage, kafka_server: KafkaServer) -> None:
+    """The application starts without it, and what waited leaves when it comes."""
+    kafka_server.stop()
+    await stage.start(kafka_server.address)
+    await stage.open("a")
+    await stage.deposit("a", 3)
+    part = await stage.until(lambda part: bool(part.error))
+    assert f"Kafka at {kafka_server.address}" in part.error
+    assert part.lag == 4
+    kafka_server.start()
+    await stage.published(60)
+    assert len(await asyncio.to_thread(read, kafka_server.address, f"{stage.prefix}.money", 3)) == 3
+
+
+async def test_a_record_that_is_too_large_stops_its_aggregate_only(stage: Stage, kafka: str) -> None:
+    """Later events of the aggregate wait behind it, and follow when somebody drops it."""
+    await stage.start(kafka, ', max_record_size: "2KiB"')
+    await stage.open("a", "b")
+    await stage.deposit("a")
+    await stage.deposit("a", note="x" * 3000)
+    await stage.deposit("a")
+    await stage.deposit("b")
+    await stage.published()
+    assert (await stage.relay()).detail == "1 parked, 1 behind"
+    store = stage.runtime._store
+    first, _ = await store.deliveries.letters("@relay")
+    assert "2,048" in orjson.loads(first.error)["message"]
+    before = await asyncio.to_thread(read, kafka, f"{stage.prefix}.money", 2)
+    assert versions_of(before) == {"a": [2], "b": [2]}
+    await store.deliveries.mark("@relay", [(first.source, first.position)], "drop")
+    await stage.until(lambda part: not part.detail)
+    after = await asyncio.to_thread(read, kafka, f"{stage.prefix}.money", 3)
+    assert versions_of(after) == {"a": [2, 4], "b": [2]}
+
+
+async def test_a_topic_with_other_partitions_is_told(stage: Stage, kafka: str) -> None:
+    """It would break the order by aggregate: nothing is published, and the health says what to write."""
+    topic = f"{stage.prefix}.money"
+    admin = AdminClient({"bootstrap.servers": kafka})
+    await asyncio.to_thread(admin.create_topics([NewTopic(topic, 2, 1)])[topic].result, 30)
+    await stage.start(kafka)
+    await stage.open("a")
+    part = await stage.until(lambda part: bool(part.error))
+    assert f"the topic `{topic}` has 2 partitions, and the file says 3" in part.error
+    assert "`partitions: 2`" in part.error

@@ -1,0 +1,1 @@
+"""The bus: events that leave for Kafka."""

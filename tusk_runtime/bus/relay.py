@@ -1,0 +1,107 @@
+"""The relay: follows the log, and publishes what leaves the application."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import orjson
+
+from tusk_runtime.bus.kafka import Producer, Topics
+from tusk_runtime.bus.records import Record, Recorder, Unpublishable
+from tusk_runtime.clock import Clock
+from tusk_runtime.events import StoredEvent
+from tusk_runtime.following.hands import Changes, Hands, key_of
+from tusk_runtime.following.letters import LOG
+from tusk_runtime.model.configuration import Kafka
+from tusk_runtime.store.deliveries import Letter
+from tusk_runtime.store.protocol import EventStore
+
+PAGE = 2000
+"""Events that are on their way at a time."""
+
+
+class Relay(Hands):
+    """Publishes pages of events. The log is the outbox: what is stored leaves, and nothing else does.
+
+    A page counts as published when every record of it is acknowledged; until then all of it is sent again:
+    each record arrives at least once, those of an aggregate in order. A record that can never be sent parks
+    its aggregate. Its size is looked at before anything is sent, since one that a broker refuses would be
+    overtaken by those behind it.
+    """
+
+    def __init__(
+        self, group: str, recorder: Recorder, kafka: Kafka, events: EventStore, clock: Clock
+    ) -> None:
+        super().__init__(group, 1, events, clock)
+        self._recorder = recorder
+        self._names = sorted(set(kafka.topics.values()))
+        self._producer = Producer(kafka)
+        self._topics = Topics(kafka)
+        self._limits: Mapping[str, int] = {}
+        self.published = 0
+
+    async def prepare(self) -> None:
+        """Make the topics that are not there. Raises Unavailable."""
+        self._limits = await self._topics.ensure(self._names)
+
+    async def rest(self) -> None:
+        """Let go of the connections."""
+        await self._producer.stop()
+
+    async def handle(self, page: Sequence[StoredEvent], reached: int) -> Changes:
+        """Publish a page. Raises Unavailable if all of it has to be sent again."""
+        if not page:
+            return Changes([], [], reached)
+        letters: dict[int, Letter] = {}
+        stopped: set[str] = set()
+        sent: list[tuple[StoredEvent, Record]] = []
+        for event in page:
+            key = key_of(event)
+            if key in stopped or self.letters.parked(key):
+                letters[event.position] = self._letter(event, "behind", b"{}")
+                continue
+            try:
+                sent.append((event, self._record(event)))
+            except Unpublishable as unpublishable:
+                stopped.add(key)
+                letters[event.position] = self._parked(event, unpublishable)
+        for (event, _), error in zip(sent, await self._producer.send([r for _, r in sent]), strict=True):
+            if error is None:
+                self.published += 1
+            elif key_of(event) not in stopped:
+                stopped.add(key_of(event))
+                letters[event.position] = self._parked(event, error)
+            else:
+                letters[event.position] = self._letter(event, "behind", b"{}")
+        return Changes(list(letters.values()), [], reached)
+
+    async def attempt(self, event: StoredEvent, letter: Letter) -> Letter | None:
+        """Publish one event again."""
+        error: Exception | None
+        try:
+            (error,) = await self._producer.send([self._record(event)])
+        except Unpublishable as unpublishable:
+            error = unpublishable
+        if error is None:
+            self.published += 1
+            return None
+        return self._parked(event, error)._replace(attempts=letter.attempts + 1)
+
+    def _record(self, event: StoredEvent) -> Record:
+        record = self._recorder.record(event)
+        limit = self._limits[record.topic]
+        if record.size > limit:
+            raise Unpublishable(
+                f"the record has {record.size:,} bytes, and `{record.topic}` takes {limit:,}: "
+                "`max_record_size` in `kafka` of [store_config] and the topic's own `max.message.bytes` "
+                "say how many"
+            )
+        return record
+
+    def _parked(self, event: StoredEvent, error: Exception) -> Letter:
+        message = str(error) or type(error).__name__
+        return self._letter(event, "parked", orjson.dumps({"message": message, "refused": False}))
+
+    def _letter(self, event: StoredEvent, standing: str, error: bytes) -> Letter:
+        attempts = int(standing == "parked")
+        return Letter(LOG, event.position, key_of(event), standing, 0, attempts, self._clock.now(), error)  # type: ignore[arg-type]
