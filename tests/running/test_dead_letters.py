@@ -93,6 +93,7 @@ async def test_pages_hold_every_letter_once(runtime: Runtime, limit: int) -> Non
     while pages == 0 or after is not None:
         page = await runtime.dead_letters(after=after, limit=limit)
         assert len(page.letters) <= limit
+        assert pages < len(whole)
         found += page.letters
         after, pages = page.next_after, pages + 1
     assert found == whole
@@ -246,6 +247,19 @@ async def test_it_is_told_who_did_what(runtime: Runtime, caplog: pytest.LogCaptu
         "Arithmetic: retry of 2 dead letters, asked for by ann, with the message 'division by zero'"
     )
     assert lines[1].getMessage() == "Arithmetic: drop of 1 dead letter, asked for by who has the token"
+
+
+async def test_many_letters_are_read_and_told_in_parts(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that no event grows with them."""
+    monkeypatch.setattr("tusk_runtime.running.dead_letters.PAGE", 1)
+    chosen = await positions(runtime, "Booking", "refused")
+    assert len(await runtime.mark_dead_letters("Booking", "drop", caller=ANN)) == 2
+    await settled(runtime)
+    told = await runtime.events(types=["DeadLettersMarked"])
+    assert [orjson.loads(event.data)["positions"] for event in told] == [[each] for each in chosen]
+    assert not (await runtime.dead_letters(consumer="Booking")).letters
 
 
 async def test_what_cannot_be_told_is_not_done(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
