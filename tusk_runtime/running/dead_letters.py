@@ -12,7 +12,6 @@ from tusk_runtime.errors import Invalid, NotFound, RuleBroken, UnknownName
 from tusk_runtime.events import Caller
 from tusk_runtime.following.letters import LOG, place_of
 from tusk_runtime.language.diagnostics import did_you_mean
-from tusk_runtime.model.consuming import Consumer
 from tusk_runtime.running.service import DeadLetter, DeadLetterPage, LetterPlace, Settlement
 from tusk_runtime.store.deliveries import STANDINGS, Letter, Standing
 from tusk_runtime.store.protocol import Store
@@ -39,8 +38,8 @@ class DeadLetters:
     Letters of a consumer that is not declared any more are kept, and not shown until it is again.
     """
 
-    def __init__(self, consumers: Mapping[str, Consumer], store: Store) -> None:
-        self._consumers = consumers
+    def __init__(self, groups: Mapping[str, str], store: Store) -> None:
+        self._groups = groups
         self._deliveries = store.deliveries
         self._events = store.events
 
@@ -52,7 +51,7 @@ class DeadLetters:
         limit: int,
     ) -> DeadLetterPage:
         """At most `limit` letters behind a place; of all consumers by their names. Raises UnknownName."""
-        names = sorted(self._consumers) if consumer is None else [consumer]
+        names = sorted(self._groups) if consumer is None else [consumer]
         groups = {name: self._group(name) for name in names}
         found: list[DeadLetter] = []
         for name, group in groups.items():
@@ -151,12 +150,10 @@ class DeadLetters:
         return found
 
     def _group(self, consumer: str) -> str:
-        declared = self._consumers.get(consumer)
-        if declared is None:
-            raise UnknownName(
-                f"there is no consumer `{consumer}`", help=did_you_mean(consumer, self._consumers)
-            )
-        return declared.group
+        group = self._groups.get(consumer)
+        if group is None:
+            raise UnknownName(f"there is no consumer `{consumer}`", help=did_you_mean(consumer, self._groups))
+        return group
 
 
 def _place(found: DeadLetter) -> LetterPlace:

@@ -288,7 +288,7 @@ class Runtime:
 
     def _dead_letters(self) -> DeadLetters:
         self._check_running()
-        return DeadLetters(self._application.consumers, self._store)
+        return DeadLetters(self._followers.groups, self._store)
 
     async def status(self) -> Status:
         """What runs, how far it is, and what is wrong."""
