@@ -14,7 +14,7 @@ from tusk_runtime.model.application import Application
 from tusk_runtime.running.load import load_or_raise
 
 EXAMPLES = sorted((Path(__file__).resolve().parents[2] / "examples").glob("*.tsk"))
-KINDS = ("events", "aggregates", "commands", "projections", "queries", "types")
+KINDS = ("events", "aggregates", "commands", "projections", "queries", "consumers", "types")
 
 
 class Seen(HTMLParser):
@@ -105,6 +105,35 @@ def test_what_is_told_of_each_kind(tmp_path: Path) -> None:
     assert (
         "`balance: {{ row.balance + data.amount }}`<br>`moves: {{ row.moves + 1 }}`" in found["projections"]
     )
+
+
+CONSUMER = """
+[consumers.welcome]
+description: "Greets."
+group: "greeting"
+retry: { attempts: 3 }
+dead_letter: false
+on:
+  Opened:
+    - { send: "Deposit", with: { amount: 5 }, when: "{{ data.owner != 'mallory' }}" }
+    - { log: "opened" }
+  Closed: { log: { level: "error", message: "{{ event.aggregate_id }} is closed" } }
+"""
+
+
+def test_what_a_consumer_does_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "app.tsk"
+    file.write_text(ACCOUNT + CONSUMER)
+    found = pages(file, tmp_path / "docs", "--format", "markdown")
+    page = found["consumers"]
+    assert "Greets." in page
+    assert "kept under `greeting`" in page
+    assert "tried 3 times; then it stops." in page
+    row = "| [`Opened`](events.md#Opened) | send [`Deposit`](commands.md#Deposit) | `amount: 5` | `when:"
+    assert row in page
+    assert "| [`Opened`](events.md#Opened) | log | `opened` |" in page
+    assert "`level: error`<br>`message: {{ event.aggregate_id }} is closed`" in page
+    assert "Handled by: [`welcome`](consumers.md#welcome)." in found["events"]
 
 
 HOSTILE = """

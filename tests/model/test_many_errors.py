@@ -33,6 +33,16 @@ def test_one_less_is_told_in_full() -> None:
     assert TOO_MANY.id not in {d.code for d in found}
 
 
+@pytest.mark.parametrize("action", ['{ log: "x" }', '{ send: "Nothing", with: { aggregate_id: "x" } }'])
+def test_what_a_consumer_names_and_nothing_declares_counts_once(action: str) -> None:
+    """Whoever draws the application reads it, too, and notes it no second time."""
+    count, name = MOST_ERRORS - 1, "F" if "log" in action else "E"
+    lines = "".join(f"  {name}{n:04}: {action}\n" for n in range(count))
+    found = model_golden.diagnose(KNOWN + "[consumers.c]\non:\n" + lines)
+    assert sum(d.severity == "error" for d in found) == count
+    assert TOO_MANY.id not in {d.code for d in found}
+
+
 def test_what_is_not_available_yet_hides_no_error() -> None:
     """A file of a later version is told in full, and what is wrong besides."""
     rows = '[projections.p]\nkey: "id"\ncolumns: { id: "uuid" }\non: { E0000: { insert: {} } }\n[queries]\n'

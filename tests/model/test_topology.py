@@ -65,6 +65,15 @@ def test_the_topology_of_an_application_holds_what_leads_to_what() -> None:
     assert topology.nodes[Node("command", "PlaceOrder")] == "A customer orders one or more lines."
 
 
+def test_a_consumer_is_in_the_topology_of_an_application() -> None:
+    text = SHOP + REACTIONS.partition("[sagas")[0]
+    topology, mailer = topology_of(model_golden.built(text)), Node("consumer", "mailer")
+    assert topology.nodes[mailer] == "Writes to customers."
+    assert topology.before(mailer) == [PLACED]
+    assert topology.after(mailer) == [Node("command", "CancelOrder")]
+    assert topology.edges == outlined(text).edges
+
+
 def test_the_outline_also_holds_what_is_not_available_yet() -> None:
     topology = outlined(SHOP + REACTIONS)
     mailer, saga = Node("consumer", "mailer"), Node("saga", "Fulfil")

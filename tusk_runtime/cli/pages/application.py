@@ -222,9 +222,10 @@ class _Pages:
         yield from self.head("consumers", consumer.name)
         retry = consumer.retry
         times = f"is tried {retry.attempts} times" if retry.attempts > 1 else "is tried once"
+        end = "the aggregate's events wait, and the others go on" if consumer.dead_letter else "it stops"
         yield Text(
-            f"Its progress is kept under {code(consumer.group)}. What fails for technical reasons {times}; then "
-            + ("the aggregate's events wait, and the others go on." if consumer.dead_letter else "it stops.")
+            f"Its progress is kept under {code(consumer.group)}. "
+            f"What fails for technical reasons {times}; then {end}."
         )
         yield Heading(3, "What it does", f"{consumer.name}-on")
         handlers = _map(said.get("on")).items()

@@ -75,8 +75,9 @@ class Upon:
 def read_actions(upon: Upon, node: Node) -> Iterator[Action]:
     """The actions upon an event, one or a list of them: those that are right."""
     items = items_of(node)
-    if not items:
-        _no_action(upon.b.problems, node.span, upon.what)
+    if not items or (isinstance(node, ScalarNode) and node.value is None):
+        _no_action(upon.b.problems, upon.span, upon.what)
+        return
     for item in items:
         if isinstance(item, MapNode):
             action = _action(upon, item)

@@ -131,7 +131,7 @@ def _on(b: Building, reader: Reader, owners: Mapping[str, Collection[str]]) -> d
             f"`{event.name}` in `on` of {reader.what}",
             entry.key_span,
         )
-        found[event.name] = (*found.get(event.name, ()), *read_actions(upon, entry.node))
+        found[event.name] = tuple(read_actions(upon, entry.node))
     return found
 
 
