@@ -48,10 +48,23 @@ async def test_an_application_goes_on(bank: Path, serve: Any) -> None:
     done = tusk("migrate", bank)
     assert (done.returncode, done.stderr) == (0, "")
     assert "bank.db: brought from schema 1 to the present one\nwhat was before: " in done.stdout
-    assert tusk("migrate", bank).stdout.endswith("bank.db: schema 2, nothing to do\n")
+    assert tusk("migrate", bank).stdout.endswith("bank.db: schema 3, nothing to do\n")
     assert tusk("migrate", bank, "--sql").stdout == ""
     assert "4 events of 2 aggregates, 3 commands: good\n" in tusk("store", "verify", bank).stdout
     await _takes_a_command(serve(bank, "--no-watch"))
+
+
+def test_one_of_the_second_version(bank: Path) -> None:
+    """Only what came since is made."""
+    database = bank.with_name(".tusk") / "bank.db"
+    database.unlink()
+    make_sqlite(database, 2)
+    shown = tusk("migrate", bank, "--dry-run")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert shown.stdout.startswith("BEGIN IMMEDIATE;\n\nCREATE TABLE tusk_consumers (")
+    assert "tusk_snapshots" not in shown.stdout
+    assert "bank.db: brought from schema 2 to the present one\n" in tusk("migrate", bank).stdout
+    assert "4 events of 2 aggregates, 3 commands: good\n" in tusk("store", "verify", bank).stdout
 
 
 async def test_on_postgresql(bank: Path, serve: Any, tmp_path: Path) -> None:
@@ -84,7 +97,7 @@ def test_an_address_for_a_file(bank: Path) -> None:
 
 def test_in_memory_there_is_nothing_to_do(bank: Path) -> None:
     bank.write_text(ACCOUNT + '\n[event_store]\nbackend: "in_memory"\n')
-    assert tusk("migrate", bank).stdout == "memory: schema 2, nothing to do\n"
+    assert tusk("migrate", bank).stdout == "memory: schema 3, nothing to do\n"
 
 
 def test_a_file_that_is_wrong(bank: Path) -> None:

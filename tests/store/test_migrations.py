@@ -19,10 +19,11 @@ import pytest
 
 from tests.conformance.test_event_store import decision
 from tests.postgres_server import schema_for
-from tests.store.old_stores import ROWS, make_postgresql, make_sqlite
+from tests.store.old_stores import ROWS, SNAPSHOT, VERSIONS, make_postgresql, make_sqlite
 from tusk_runtime.errors import StartFailed
 from tusk_runtime.events import new_id
 from tusk_runtime.store import migrations
+from tusk_runtime.store.deliveries import Claim, Deliveries, Letter
 from tusk_runtime.store.naming import SCHEMA_VERSION
 from tusk_runtime.store.postgres import PostgresStore
 from tusk_runtime.store.protocol import Store, StreamId
@@ -30,9 +31,19 @@ from tusk_runtime.store.sqlite import SqliteStore
 from tusk_runtime.store.verify import Verdict, verify
 
 OLD = len(ROWS["events"])
+LETTER = Letter("", 3, "Account/anna", "parked", 0, 1, 0, b"{}")
+CHANGING = ("snapshots", "uniques", "reserved")
+"""Tables of version 2 whose rows change."""
 
 
-async def goes_on(store: Store) -> None:
+@pytest.fixture(params=VERSIONS)
+def old(request: pytest.FixtureRequest) -> int:
+    """The version that made the store."""
+    chosen: int = request.param
+    return chosen
+
+
+async def goes_on(store: Store, old: int) -> None:
     """Whether what was stored is there, a command is answered from the ledger, and others are taken."""
     await store.open()
     verdict = await verify(store.events)
@@ -46,19 +57,32 @@ async def goes_on(store: Store) -> None:
     events = await store.events.read_stream(StreamId("Account", "anna"))
     assert [event.version for event in events] == [1, 2, 3, 4]
     assert (await verify(store.events)).events == OLD + 2
+    kept = await store.events.snapshots([StreamId("Account", "anna")])
+    assert [each[1:] for each in kept.values()] == ([SNAPSHOT[1:]] if old > 1 else [])
+    await consumes(store.deliveries)
     await store.close()
 
 
+async def consumes(deliveries: Deliveries) -> None:
+    """Whether consumers find their tables, and may do with them all that they do."""
+    assert await deliveries.claim("mail", b"a", 60, begin=2) == Claim(1, 2)
+    await deliveries.save("mail", 1, 3, letters=[LETTER, LETTER._replace(position=4)])
+    assert await deliveries.mark("mail", [("", 3)], "retry") == 1
+    await deliveries.save("mail", 1, 4, letters=[LETTER], done=[("", 4)])
+    await deliveries.release("mail", b"a")
+    assert await deliveries.letters("mail") == [LETTER]
+
+
 def failing_step(op: Any, prefix: str, log: str) -> None:
-    op.execute(f"CREATE TABLE {prefix}snapshots (id integer)")
+    op.execute(f"CREATE TABLE {prefix}consumers (id integer)")
     op.execute(f"INSERT INTO {prefix}nowhere VALUES (1)")
 
 
 class TestSqlite:
     @pytest.fixture
-    def path(self, tmp_path: Path) -> Path:
+    def path(self, tmp_path: Path, old: int) -> Path:
         path = tmp_path / "bank.db"
-        make_sqlite(path)
+        make_sqlite(path, old)
         path.chmod(0o600)
         return path
 
@@ -76,34 +100,34 @@ class TestSqlite:
         connection.close()
         return str(found)
 
-    async def test_it_becomes_what_a_new_one_is(self, path: Path, tmp_path: Path) -> None:
+    async def test_it_becomes_what_a_new_one_is(self, path: Path, tmp_path: Path, old: int) -> None:
         new = SqliteStore(tmp_path / "new.db")
         await new.open()
         await new.close()
         done = await SqliteStore(path).migrate()
-        assert done.found == 1
+        assert done.found == old
         assert self.catalog(path) == self.catalog(tmp_path / "new.db")
         assert self.version(path) == str(SCHEMA_VERSION)
-        await goes_on(SqliteStore(path))
+        await goes_on(SqliteStore(path), old)
         assert (await SqliteStore(path).migrate()).statements == ()
 
-    async def test_a_start_says_what_to_do(self, path: Path) -> None:
-        with pytest.raises(StartFailed, match=r"schema is 1(?s:.)*tusk migrate FILE"):
+    async def test_a_start_says_what_to_do(self, path: Path, old: int) -> None:
+        with pytest.raises(StartFailed, match=rf"schema is {old}(?s:.)*tusk migrate FILE"):
             await SqliteStore(path).open()
-        assert self.version(path) == "1"
+        assert self.version(path) == str(old)
 
-    async def test_a_copy_is_kept_beside_it(self, path: Path) -> None:
+    async def test_a_copy_is_kept_beside_it(self, path: Path, old: int) -> None:
         """It is a whole store of the older version, and no later copy takes its place."""
         before = self.catalog(path)
         done = await SqliteStore(path).migrate()
         copy = Path(done.backup)
-        assert copy == path.with_name("bank.db.schema-1")
+        assert copy == path.with_name(f"bank.db.schema-{old}")
         assert copy.stat().st_mode & 0o777 == 0o600
-        assert (self.version(copy), self.catalog(copy)) == ("1", before)
+        assert (self.version(copy), self.catalog(copy)) == (str(old), before)
         path.write_bytes(copy.read_bytes())
         again = await SqliteStore(path).migrate()
-        assert Path(again.backup) == path.with_name("bank.db.schema-1.1")
-        await goes_on(SqliteStore(path))
+        assert Path(again.backup) == path.with_name(f"bank.db.schema-{old}.1")
+        await goes_on(SqliteStore(path), old)
 
     async def test_looking_changes_nothing(self, path: Path) -> None:
         before = path.read_bytes()
@@ -112,25 +136,27 @@ class TestSqlite:
         assert path.read_bytes() == before
         assert not list(path.parent.glob("*.schema-*"))
 
-    async def test_the_statements_that_are_shown_do_it(self, path: Path, tmp_path: Path) -> None:
+    async def test_the_statements_that_are_shown_do_it(self, path: Path, tmp_path: Path, old: int) -> None:
         done = await SqliteStore(path).migrate(apply=False)
         connection = apsw.Connection(str(path))
         for statement in done.statements:
             connection.execute(statement)
         connection.close()
-        await goes_on(SqliteStore(path))
+        await goes_on(SqliteStore(path), old)
 
-    async def test_an_error_leaves_it_as_it_was(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_an_error_leaves_it_as_it_was(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch, old: int
+    ) -> None:
         before = self.catalog(path)
-        monkeypatch.setitem(migrations.STEPS, 2, failing_step)
+        monkeypatch.setitem(migrations.STEPS, SCHEMA_VERSION, failing_step)
         with pytest.raises(StartFailed, match="nowhere"):
             await SqliteStore(path).migrate()
-        assert (self.version(path), self.catalog(path)) == ("1", before)
+        assert (self.version(path), self.catalog(path)) == (str(old), before)
         monkeypatch.undo()
         await SqliteStore(path).migrate()
-        await goes_on(SqliteStore(path))
+        await goes_on(SqliteStore(path), old)
 
-    async def test_killed_in_the_middle(self, path: Path) -> None:
+    async def test_killed_in_the_middle(self, path: Path, old: int) -> None:
         before = self.catalog(path)
         program = (
             "import asyncio, os, signal, sys; from tusk_runtime.store.sqlite import SqliteStore, migrating\n"
@@ -145,9 +171,9 @@ class TestSqlite:
         )
         done = subprocess.run([sys.executable, "-c", program, path], check=False, capture_output=True)
         assert done.returncode == -signal.SIGKILL, done.stderr.decode()
-        assert (self.version(path), self.catalog(path)) == ("1", before)
+        assert (self.version(path), self.catalog(path)) == (str(old), before)
         await SqliteStore(path).migrate()
-        await goes_on(SqliteStore(path))
+        await goes_on(SqliteStore(path), old)
 
     async def test_one_that_is_open(self, path: Path) -> None:
         """Of two that migrate together one is told of the other, and afterwards there is nothing to do."""
@@ -180,7 +206,7 @@ class TestSqlite:
 
 CATALOG = {
     "columns": """
-        SELECT table_name, column_name, data_type, is_nullable, column_default, ordinal_position
+        SELECT table_name, column_name, data_type, is_nullable, column_default, ordinal_position, collation_name
         FROM information_schema.columns WHERE table_schema = current_schema() ORDER BY 1, 6""",
     "tables": """
         SELECT relname, relkind, relispartition, pg_get_partkeydef(oid), pg_get_expr(relpartbound, oid),
@@ -212,10 +238,10 @@ class TestPostgresql:
         return await schema_for(version, tmp_path)
 
     @pytest.fixture
-    async def admin(self, dsn: str, table: str | None) -> AsyncIterator[asyncpg.Connection]:
+    async def admin(self, dsn: str, table: str | None, old: int) -> AsyncIterator[asyncpg.Connection]:
         """A connection to the schema, in which there is an old store."""
         connection = await asyncpg.connect(dsn)
-        await make_postgresql(connection, table)
+        await make_postgresql(connection, table, old)
         yield connection
         await connection.close()
 
@@ -254,31 +280,37 @@ class TestPostgresql:
 
     async def test_it_becomes_what_a_new_one_is(
         self, store: PostgresStore, admin: asyncpg.Connection, version: str, table: str | None, partitions: int,
-        dsn: str, tmp_path: Path,
+        dsn: str, tmp_path: Path, old: int,
     ) -> None:  # fmt: skip
         fresh = await schema_for(version, tmp_path / "fresh")
         new = PostgresStore(fresh, table=table, partitions=partitions)
         await new.open()
         await new.close()
         done = await store.migrate()
-        assert done.found == 1
+        assert done.found == old
         other = await asyncpg.connect(fresh)
         found, expected = await self.catalog(admin), await self.catalog(other)
         await other.close()
         assert found == expected
         assert len(found["triggers"]) >= 4 + partitions
-        await goes_on(store)
+        await goes_on(store, old)
         assert (await PostgresStore(dsn, table=table).migrate()).statements == ()
 
     async def test_a_start_says_what_to_do(
-        self, store: PostgresStore, admin: asyncpg.Connection, prefix: str, partitions: int
+        self, store: PostgresStore, admin: asyncpg.Connection, prefix: str, partitions: int, old: int
     ) -> None:
-        with pytest.raises(StartFailed, match=r"schema is 1(?s:.)*tusk migrate FILE"):
+        with pytest.raises(StartFailed, match=rf"schema is {old}(?s:.)*tusk migrate FILE"):
             await store.open()
-        assert await self.migrated(admin, prefix) == "1"
+        assert await self.migrated(admin, prefix) == str(old)
 
     async def test_the_statements_that_are_shown_do_it(
-        self, store: PostgresStore, admin: asyncpg.Connection, prefix: str, dsn: str, partitions: int
+        self,
+        store: PostgresStore,
+        admin: asyncpg.Connection,
+        prefix: str,
+        dsn: str,
+        partitions: int,
+        old: int,
     ) -> None:
         """In a shell that looks elsewhere, too."""
         before = await self.catalog(admin)
@@ -288,21 +320,21 @@ class TestPostgresql:
         await shell.execute(";\n".join(statement.removesuffix(";") for statement in done.statements))
         await shell.close()
         assert await self.migrated(admin, prefix) == str(SCHEMA_VERSION)
-        await goes_on(store)
+        await goes_on(store, old)
 
     async def test_an_error_leaves_it_as_it_was(
         self, store: PostgresStore, admin: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch, prefix: str,
-        partitions: int,
+        partitions: int, old: int,
     ) -> None:  # fmt: skip
         before = await self.catalog(admin)
-        monkeypatch.setitem(migrations.STEPS, 2, failing_step)
+        monkeypatch.setitem(migrations.STEPS, SCHEMA_VERSION, failing_step)
         with pytest.raises(StartFailed, match="nowhere"):
             await store.migrate()
         assert await self.catalog(admin) == before
-        assert await self.migrated(admin, prefix) == "1"
+        assert await self.migrated(admin, prefix) == str(old)
         monkeypatch.undo()
         await store.migrate()
-        await goes_on(store)
+        await goes_on(store, old)
 
     async def test_cut_off_in_the_middle(
         self,
@@ -310,6 +342,7 @@ class TestPostgresql:
         admin: asyncpg.Connection,
         monkeypatch: pytest.MonkeyPatch,
         partitions: int,
+        old: int,
     ) -> None:
         before = await self.catalog(admin)
 
@@ -327,18 +360,18 @@ class TestPostgresql:
         assert await self.catalog(admin) == before
         monkeypatch.undo()
         await store.migrate()
-        await goes_on(store)
+        await goes_on(store, old)
 
     async def test_two_migrate_together(
-        self, dsn: str, store: PostgresStore, table: str | None, partitions: int
+        self, dsn: str, store: PostgresStore, table: str | None, partitions: int, old: int
     ) -> None:
         done = await asyncio.gather(*(PostgresStore(dsn, table=table).migrate() for _ in range(4)))
         assert sorted(bool(each.statements) for each in done) == [False, False, False, True]
-        await goes_on(store)
+        await goes_on(store, old)
 
     async def test_a_table_that_is_in_use(
         self, store: PostgresStore, admin: asyncpg.Connection, prefix: str, monkeypatch: pytest.MonkeyPatch,
-        table: str | None, partitions: int,
+        table: str | None, partitions: int, old: int,
     ) -> None:  # fmt: skip
         """Somebody reads for hours: whoever migrates gives up, and holds nobody up for longer."""
         monkeypatch.setattr("tusk_runtime.store.postgres.migrating.LOCK_SECONDS", 0.3)
@@ -346,29 +379,23 @@ class TestPostgresql:
             await admin.fetch(f"SELECT * FROM {table or 'tusk_events'}")
             with pytest.raises(StartFailed, match="lock"):
                 await asyncio.wait_for(store.migrate(), 5)
-        assert await self.migrated(admin, prefix) == "1"
+        assert await self.migrated(admin, prefix) == str(old)
 
     async def test_who_runs_needs_no_right_to_change_the_schema(
         self, dsn: str, store: PostgresStore, admin: asyncpg.Connection, table: str | None, prefix: str,
-        partitions: int,
+        partitions: int, old: int,
     ) -> None:  # fmt: skip
         """The owner migrates; the other role has afterwards the rights that it had."""
         owner, runner, schema = _role(), _role(), dsn.rpartition("search_path=")[2]
+        changing = [f"{prefix}{name}" for name in ("checkpoints", *(CHANGING if old > 1 else ()))]
         await admin.execute(
             f"CREATE ROLE {owner} LOGIN; CREATE ROLE {runner} LOGIN; "
             f"GRANT CREATE, USAGE ON SCHEMA {schema} TO {owner}; GRANT USAGE ON SCHEMA {schema} TO {runner}"
         )
-        await admin.execute(
-            "DO $$ DECLARE it record; BEGIN FOR it IN SELECT oid::regclass AS name FROM pg_class "
-            "WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p') LOOP "
-            f"EXECUTE format('ALTER TABLE %s OWNER TO {owner}', it.name); END LOOP; "
-            "FOR it IN SELECT oid::regprocedure AS name FROM pg_proc "
-            "WHERE pronamespace = current_schema()::regnamespace LOOP "
-            f"EXECUTE format('ALTER FUNCTION %s OWNER TO {owner}', it.name); END LOOP; END $$"
-        )
+        await admin.execute(_given_to(owner))
         await admin.execute(
             f"GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA {schema} TO {runner}; "
-            f"GRANT UPDATE, DELETE ON {prefix}checkpoints TO {runner}; "
+            f"GRANT UPDATE, DELETE ON {', '.join(changing)} TO {runner}; "
             f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {runner}; "
             f"REVOKE ALL ON FUNCTION {prefix}append FROM PUBLIC; GRANT EXECUTE ON FUNCTION {prefix}append TO {runner}"
         )
@@ -378,8 +405,8 @@ class TestPostgresql:
         for part in (runner, f"belong to {owner}", "--connection-string"):
             assert part in str(caught.value)
         await PostgresStore(_as(owner, dsn), table=table).migrate()
-        await goes_on(as_runner)
-        for name in ("snapshots", "reserved"):
+        await goes_on(as_runner, old)
+        for name in ("snapshots", "reserved", "consumers", "letters"):
             for right in ("SELECT", "INSERT", "UPDATE", "DELETE"):
                 assert await admin.fetchval(
                     "SELECT has_table_privilege($1, $2, $3)", runner, f"{prefix}{name}", right
@@ -392,19 +419,14 @@ class TestPostgresql:
         )
 
     async def test_what_a_superuser_makes_belongs_to_the_owner(
-        self, dsn: str, store: PostgresStore, admin: asyncpg.Connection, prefix: str, partitions: int
+        self, dsn: str, store: PostgresStore, admin: asyncpg.Connection, partitions: int
     ) -> None:
         owner, schema = _role(), dsn.rpartition("search_path=")[2]
         await admin.execute(
             f"CREATE ROLE {owner}; GRANT CREATE, USAGE ON SCHEMA {schema} TO {owner}; "
             f"ALTER SCHEMA {schema} OWNER TO {owner}"
         )
-        names = [f"{prefix}{name}" for name in ("meta", "names", "streams", "commands", "checkpoints")]
-        log = "events" if partitions else "tusk_events"
-        for name in (*names, log, *(f"{log}_{number}" for number in range(partitions))):
-            await admin.execute(f"ALTER TABLE {name} OWNER TO {owner}")
-        for name in (f"{prefix}append", f"{prefix}refuse"):
-            await admin.execute(f"ALTER FUNCTION {name} OWNER TO {owner}")
+        await admin.execute(_given_to(owner))
         await store.migrate()
         owners = {row[-1] for row in (await self.catalog(admin))["tables"]}
         assert owners == {owner}
@@ -422,6 +444,18 @@ def test_an_ordinary_start_does_not_pay_for_it() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     assert done.stdout == "False\n"
+
+
+def _given_to(owner: str) -> str:
+    """What makes all tables and functions of a schema those of a role."""
+    return (
+        "DO $$ DECLARE it record; BEGIN FOR it IN SELECT oid::regclass AS name FROM pg_class "
+        "WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p') LOOP "
+        f"EXECUTE format('ALTER TABLE %s OWNER TO {owner}', it.name); END LOOP; "
+        "FOR it IN SELECT oid::regprocedure AS name FROM pg_proc "
+        "WHERE pronamespace = current_schema()::regnamespace LOOP "
+        f"EXECUTE format('ALTER FUNCTION %s OWNER TO {owner}', it.name); END LOOP; END $$"
+    )
 
 
 def _role() -> str:

@@ -13,9 +13,17 @@ import pytest
 
 from tests.conformance.test_event_store import decision
 from tests.postgres_server import schema_for
-from tusk_runtime.errors import Conflict, StartFailed, StoreError, StoreUnavailable, Unavailable
+from tusk_runtime.errors import (
+    Conflict,
+    OutcomeUnknown,
+    StartFailed,
+    StoreError,
+    StoreUnavailable,
+    Unavailable,
+)
 from tusk_runtime.events import new_id
-from tusk_runtime.store.postgres import PostgresStore, appending
+from tusk_runtime.store.deliveries import Claim, Letter
+from tusk_runtime.store.postgres import PostgresStore, appending, connecting
 from tusk_runtime.store.protocol import StreamId
 
 VERSIONS = ("18", "15")
@@ -268,7 +276,71 @@ class TestFailing:
             await store.read_models.select("SELECT ?::integer", ("x",), timeout=1)
         with pytest.raises(StoreError):
             await store.events.append([decision("\ud800", 0, "Placed")])
+        await store.deliveries.claim("mail", b"a", 60, begin=0)
+        with pytest.raises(StoreError):
+            await store.deliveries.save("mail", 1, 5, letters=[LETTER._replace(key="Order/\0")])
+        assert await store.deliveries.progress() == {"mail": 0}
         await store.events.append([decision("a", 0, "Placed")])
+
+
+class TestDeliveries:
+    """A save that stands still in the middle: somebody else has locked the letter that it replaces."""
+
+    @pytest.fixture
+    async def saving(
+        self, store: PostgresStore, admin: asyncpg.Connection
+    ) -> AsyncIterator[asyncio.Task[None]]:
+        await store.deliveries.claim("mail", b"a", 0, begin=0)
+        await store.deliveries.save("mail", 1, 0, letters=[LETTER])
+        async with admin.transaction():
+            await admin.execute("SELECT FROM tusk_letters FOR UPDATE")
+            task = asyncio.create_task(
+                store.deliveries.save("mail", 1, 5, letters=[LETTER._replace(action=1)])
+            )
+            while not await admin.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+                await asyncio.sleep(0.01)
+            yield task
+
+    async def test_nobody_takes_over_before_it_is_done(
+        self, dsn: str, saving: asyncio.Task[None], admin: asyncpg.Connection
+    ) -> None:
+        """Though its lease lapsed long ago."""
+        other = PostgresStore(dsn)
+        await other.open()
+        claiming = asyncio.create_task(other.deliveries.claim("mail", b"b", 60, begin=0))
+        done, _ = await asyncio.wait([claiming], timeout=0.3)
+        assert not done
+        await admin.execute("COMMIT; BEGIN")
+        await saving
+        assert await claiming == Claim(2, 5)
+        await other.close()
+
+    async def test_who_waits_for_it_does_not_wait_for_ever(
+        self, dsn: str, saving: asyncio.Task[None], admin: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(connecting, "LOCK_SECONDS", 0.2)
+        other = PostgresStore(dsn)
+        await other.open()
+        with pytest.raises(StoreUnavailable, match="lock timeout"):
+            await other.deliveries.claim("mail", b"b", 60, begin=0)
+        await other.close()
+        await admin.execute("COMMIT; BEGIN")
+        await saving
+
+    async def test_cut_off_its_outcome_is_open(
+        self, store: PostgresStore, saving: asyncio.Task[None], admin: asyncpg.Connection
+    ) -> None:
+        await _cut(admin)
+        with pytest.raises(OutcomeUnknown):
+            await saving
+        assert await store.deliveries.progress() == {"mail": 0}
+        assert await store.deliveries.letters("mail") == [LETTER]
+        await admin.execute("COMMIT; BEGIN")
+        await store.deliveries.save("mail", 1, 5, done=[("", 3)])
+        assert await store.deliveries.letters("mail") == []
+
+
+LETTER = Letter("", 3, "Order/a", "parked", 0, 1, 0, b"{}")
 
 
 def _schema(dsn: str) -> str:

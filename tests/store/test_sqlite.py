@@ -288,6 +288,25 @@ class TestFullDisk:
         assert [event.version for event in await store.events.read(aggregate_id="a")] == [1, 2]
         await store.close()
 
+    async def test_the_progress_of_a_consumer_is_on_the_disk_or_its_outcome_is_open(
+        self, failing_disk: FailingDisk, path: Path
+    ) -> None:
+        store = SqliteStore(path)
+        await store.open()
+        await store.deliveries.claim("mail", b"a", 60, begin=0)
+        await store.read_models.create(TABLE, Checkpoint("t", "h", 0))  # does not wait for the disk
+        failing_disk.sync = apsw.IOError("the disk is on fire")
+        with pytest.raises(OutcomeUnknown):
+            await store.deliveries.save("mail", 1, 5)
+        with pytest.raises(StoreUnavailable):
+            await store.events.append([decision("a", 0)])
+        failing_disk.sync = None
+        assert await store.deliveries.progress() == {"mail": 0}
+        await store.deliveries.save("mail", 1, 5)
+        await store.events.append([decision("a", 0)])
+        assert await store.deliveries.progress() == {"mail": 5}
+        await store.close()
+
 
 class FailingDisk(apsw.VFS):
     """A file system that fails when told to."""
@@ -428,8 +447,8 @@ def test_the_schema_has_the_version_that_files_declare() -> None:
     from tusk_runtime.store.tables import creation
 
     statements = "".join(creation())
-    assert files.SCHEMA_VERSION == 2
-    assert statements.count("CREATE TABLE") == 9
+    assert files.SCHEMA_VERSION == 3
+    assert statements.count("CREATE TABLE") == 11
     assert "\tposition INTEGER NOT NULL, \n\tstream INTEGER NOT NULL" in statements
 
 

@@ -31,7 +31,7 @@ def verify_command(file: Path, env_file: Path | None, format_: str) -> None:
     Positions and versions have no holes, the ledger says of each command what its events say, all data is
     JSON, and FILE says how events of every stored version are read. The application may run meanwhile: what
     it had stored when this began is read. The digest is that of all events in their order: a copy of the
-    store has the same one.
+    store has the same one. The progress of consumers and their dead letters are not looked at.
     """
     application = load(file, env_file, format_)
     quiet = format_ == "json"

@@ -1,4 +1,4 @@
-"""`tusk events export` and `import`: everything that a store holds, from any store into any other."""
+"""`tusk events export` and `import`: all commands and events, from any store into any other."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tusk_runtime.store.transfer.exporting import export
 from tusk_runtime.store.transfer.lines import End
 
 
-@click.command("export", short_help="Write everything, as lines of JSON.")
+@click.command("export", short_help="Write all commands and events, as lines of JSON.")
 @FILE
 @click.option(
     "--output", type=click.Path(path_type=Path, dir_okay=False), help="The file to write, for its owner only."
@@ -38,10 +38,11 @@ from tusk_runtime.store.transfer.lines import End
 @click.option("--force", is_flag=True, help="Overwrite a file that is there.")
 @ENV_FILE
 def export_command(file: Path, output: Path | None, after: int, force: bool, env_file: Path | None) -> None:
-    """Write everything that the store of FILE holds, as lines of JSON: what import makes the same store of.
+    """Write all commands and events of the store of FILE as lines of JSON: what import makes the same log of.
 
     That is every command with its events, in their order, up to the newest event when this begins; the
-    application may run meanwhile. It holds personal data as it is stored.
+    application may run meanwhile. It holds personal data as it is stored. The progress of consumers and their
+    dead letters are left out.
     """
     application = load(file, env_file)
     with contextlib.ExitStack() as stack:

@@ -69,7 +69,7 @@ class Deliveries(Protocol):
         done: Collection[tuple[str, int]] = (),
     ) -> None:
         """Move the progress to `position`, and with it keep letters, in place of those at the same source and
-        position, and forget the letters `done` (source and position): all or nothing.
+        position, and forget the letters `done` (source and position): all or nothing. One that is both stays.
 
         Raises Conflict, and writes nothing, if the consumer's epoch is another: somebody else has it.
         """

@@ -1,6 +1,6 @@
 """What is kept for consumers, over SQLite connections: one class for every store that has such."""
 
-# Only numbers of parameters come into a statement, never a value.
+# Only names of columns and numbers of parameters come into a statement, never a value.
 # ruff: noqa: S608
 
 from __future__ import annotations
@@ -27,6 +27,18 @@ CLAIM = (
 RELEASE = "UPDATE tusk_consumers SET until = 0 WHERE name = ? AND holder = ?"
 MOVE = "UPDATE tusk_consumers SET position = ? WHERE name = ? AND epoch = ?"
 PROGRESS = "SELECT name, position FROM tusk_consumers"
+_SELECT = f"SELECT {', '.join(Letter._fields)} FROM tusk_letters"
+_BEHIND = "(source, position) > (?, ?) ORDER BY source, position LIMIT ?"
+# SQLite would walk through all letters of the consumer in their order, to find the few that are asked for.
+OF_KEY = (
+    f"{_SELECT} INDEXED BY tusk_letters_key "
+    f"WHERE consumer = ? AND key = ? AND standing IN ({{}}) AND {_BEHIND}"
+)
+OF_STANDING = (
+    f"SELECT * FROM ({_SELECT} INDEXED BY tusk_letters_standing "
+    f"WHERE consumer = ? AND standing = ? AND {_BEHIND})"
+)
+OF_CONSUMER = f"{_SELECT} WHERE consumer = ? AND {_BEHIND}"
 COUNTS = "SELECT consumer, standing, count(*) FROM tusk_letters GROUP BY consumer, standing"
 
 
@@ -137,16 +149,20 @@ def _letters(
     after: tuple[str, int],
     limit: int,
 ) -> list[Letter]:
-    where, parameters = "consumer = ? AND (source, position) > (?, ?)", [consumer, *after]
-    if not set(standing).issuperset(STANDINGS):
-        where += f" AND standing IN ({','.join('?' * len(standing))})"
-        parameters += standing
+    behind = (*after, limit)
     if key is not None:
-        where += " AND key = ?"
-        parameters.append(key)
-    fields = ", ".join(Letter._fields)
-    sql = f"SELECT {fields} FROM tusk_letters WHERE {where} ORDER BY source, position LIMIT ?"
-    return [Letter(*row) for row in fetch_all(connection, sql, (*parameters, limit))]
+        sql = OF_KEY.format(",".join("?" * len(standing)))
+        rows = fetch_all(connection, sql, (consumer, key, *standing, *behind))
+    elif set(standing).issuperset(STANDINGS):
+        rows = fetch_all(connection, OF_CONSUMER, (consumer, *behind))
+    elif standing:
+        asked = dict.fromkeys(standing)
+        sql = f"{' UNION ALL '.join([OF_STANDING] * len(asked))} ORDER BY source, position LIMIT ?"
+        values = [value for each in asked for value in (consumer, each, *behind)]
+        rows = fetch_all(connection, sql, (*values, limit))
+    else:
+        rows = []
+    return [Letter(*row) for row in rows]
 
 
 def _mark(
