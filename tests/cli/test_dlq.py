@@ -65,15 +65,16 @@ async def running(serve: Callable[..., Server], tmp_path: Path) -> Application:
     file.write_text(TEXT)
     server = serve(file, "--no-watch")
     await server.start()
+    application = Application(server)
     async with server.client() as client:
         for account in ("a", "b"):
             answer = await client.post("/api/commands/Open", json={"owner": "ann", "aggregate_id": account})
             assert answer.status_code == 200, answer.text
+        await application.become({"Booking": {"refused": 2}})  # before there is any money
         for amount in ("5", "7"):
             await client.post(
                 "/api/commands/Deposit", json={"amount": amount, "note": "ada", "aggregate_id": "a"}
             )
-    application = Application(server)
     await application.become({"Arithmetic": {"parked": 1, "behind": 1}, "Booking": {"refused": 2}})
     return application
 
