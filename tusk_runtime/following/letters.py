@@ -38,9 +38,13 @@ class Letters:
 
     async def look(self, deliveries: Deliveries) -> None:
         """Learn which letters somebody asked to be tried again or dropped."""
-        if self._letters:
-            marked = await deliveries.letters(self._group, standing=MARKED, limit=PAGE)
+        after = (LOG, -1)
+        while self._letters:
+            marked = await deliveries.letters(self._group, standing=MARKED, after=after, limit=PAGE)
             self._letters |= {place_of(letter): letter for letter in marked}
+            if len(marked) < PAGE:
+                return
+            after = place_of(marked[-1])
 
     def saved(self, letters: Sequence[Letter], done: Sequence[Letter] = ()) -> None:
         """The store holds these letters now, and no longer those that are done."""

@@ -72,7 +72,7 @@ class _Stage:
             before = await self._store.events.head()
             for step in self._case.when:
                 await self._step(step)
-            await self._runtime.settle()
+                await self._runtime.settle()  # what follows upon it comes before the next one, as it would
             if not self._wrong:
                 await self._check(before)
         finally:
