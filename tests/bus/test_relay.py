@@ -17,6 +17,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from kafka_server import KafkaServer
 
 from tusk_runtime.clock import to_datetime
+from tusk_runtime.errors import NotFound
 from tusk_runtime.events import Caller, StoredEvent, id_text
 from tusk_runtime.running.runtime import Runtime
 from tusk_runtime.running.service import PartStatus
@@ -246,3 +247,35 @@ async def test_a_topic_with_other_partitions_is_told(stage: Stage, kafka: str) -
     part = await stage.until(lambda part: bool(part.error))
     assert f"the topic `{topic}` has 2 partitions, and the file says 3" in part.error
     assert "`partitions: 2`" in part.error
+
+
+async def test_a_lost_topic_is_filled_again(stage: Stage, kafka: str) -> None:
+    """Made anew, it gets every record that it had, with the same ids."""
+    await stage.start(kafka)
+    await stage.open("a")
+    await stage.deposit("a", 5)
+    await stage.published()
+    topic, admin = f"{stage.prefix}.money", AdminClient({"bootstrap.servers": kafka})
+    before = await asyncio.to_thread(read, kafka, topic, 5)
+    await asyncio.to_thread(admin.delete_topics([topic])[topic].result, 30)
+    assert await stage.runtime.republish(2, dry_run=True, caller=ANN) == 5
+    assert await stage.runtime.republish(2, caller=ANN) == 5
+    await stage.published()
+
+    async def there() -> bool:
+        return topic in (await asyncio.to_thread(admin.list_topics, timeout=10)).topics
+
+    async with asyncio.timeout(SECONDS):
+        while not await there():
+            await asyncio.sleep(0.2)
+    after = await asyncio.to_thread(read, kafka, topic, 5)
+    assert [each.headers() for each in after] == [each.headers() for each in before]
+
+
+async def test_without_kafka_nothing_is_published_again(tmp_path: Path) -> None:
+    """It is told, and not passed over."""
+    runtime = Runtime(application(ACCOUNT), SqliteStore(tmp_path / "store.db"))
+    await runtime.start()
+    with pytest.raises(NotFound, match="`streaming` of"):
+        await runtime.republish(1, caller=ANN)
+    await runtime.stop()

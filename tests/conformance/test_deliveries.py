@@ -369,3 +369,29 @@ async def test_a_store_that_is_closed(backend: Backend, tmp_path: Path) -> None:
         await store.deliveries.claim(MAIL, A, 60, begin=0)
     with pytest.raises(StoreUnavailable):
         await store.deliveries.letters(MAIL)
+
+
+async def test_progress_goes_back(deliveries: Deliveries) -> None:
+    """Whoever has the consumer can save no more, and learns of it when it claims again."""
+    claim = await deliveries.claim("fee", b"one", 60, begin=0)
+    assert claim is not None
+    await deliveries.save("fee", claim.epoch, 10)
+    assert await deliveries.rewind("fee", 4)
+    with pytest.raises(Conflict):
+        await deliveries.save("fee", claim.epoch, 11)
+    again = await deliveries.claim("fee", b"one", 60, begin=0)
+    assert again is not None
+    assert (again.position, again.epoch > claim.epoch) == (4, True)
+    await deliveries.save("fee", again.epoch, 12)
+    assert await deliveries.progress() == {"fee": 12}
+
+
+async def test_progress_only_goes_back(deliveries: Deliveries) -> None:
+    """Forward, or of a consumer that nobody knows, nothing happens."""
+    claim = await deliveries.claim("fee", b"one", 60, begin=4)
+    assert claim is not None
+    assert not await deliveries.rewind("fee", 4)
+    assert not await deliveries.rewind("fee", 9)
+    assert not await deliveries.rewind("none", 0)
+    await deliveries.save("fee", claim.epoch, 5)
+    assert await deliveries.progress() == {"fee": 5}

@@ -268,6 +268,10 @@ class FakeService:
         self._ask("mark_dead_letters", consumer=consumer, action=action, **options)
         return self.letters
 
+    async def republish(self, position: int, **options: Any) -> int:
+        self._ask("republish", position=position, **options)
+        return 7
+
     async def status(self) -> Status:
         self._ask("status")
         return Status(

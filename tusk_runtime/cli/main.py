@@ -13,6 +13,10 @@ VERBS: dict[str, tuple[str, str]] = {
         "tusk_runtime.cli.docs",
         "Write pages about the language, or about what a file declares.",
     ),
+    "republish": (
+        "tusk_runtime.cli.republish",
+        "Publish stored events once more, for a topic that was lost.",
+    ),
     "env": ("tusk_runtime.cli.env", "List the environment variables that a file asks for."),
     "eval": ("tusk_runtime.cli.eval", "Print the value of an expression for an event."),
     "events": ("tusk_runtime.cli.events", "Read the events that an application has stored."),

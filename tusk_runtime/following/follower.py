@@ -42,7 +42,7 @@ class Follower:
         """`types` are those of the stored events that are handled, of which `page` are read at a time."""
         self.name = name
         self.hands = hands
-        self._types = types
+        self.types = types
         self._page = page
         self._store = store
         # A store that only one process can have needs no word of who has it: after a kill nobody has to wait.
@@ -116,7 +116,7 @@ class Follower:
                     await self._follow(self._claim)
                     heart.cancel()
             except Conflict as error:
-                log.warning("%s: another process has it: %s", self.name, error)
+                log.warning("%s: begins again with what is stored: %s", self.name, error)
             except Exception as error:
                 # Whatever it is: a task that ends in silence would leave events unhandled for ever.
                 before, self.error = self.error, str(error) or type(error).__name__
@@ -169,7 +169,7 @@ class Follower:
         if self.position >= head:
             return False
         size = self._page
-        page = await events.read(self.position, size, types=self._types)
+        page = await events.read(self.position, size, types=self.types)
         reached = page[-1].position if len(page) == size else max(head, page[-1].position if page else 0)
         changes = await self.hands.handle(page, reached)
         if page or reached - self._saved >= LEAP:

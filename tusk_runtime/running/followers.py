@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping
 
 from tusk_runtime.aggregates.bus import CommandBus
 from tusk_runtime.clock import Clock
 from tusk_runtime.consumers.acting import Actor
 from tusk_runtime.consumers.handling import ConsumerHands
-from tusk_runtime.errors import StartFailed
+from tusk_runtime.errors import NotFound, StartFailed
+from tusk_runtime.events import Caller
 from tusk_runtime.following.follower import Follower
 from tusk_runtime.model.application import Application
 from tusk_runtime.model.consuming import Consumer
@@ -18,6 +20,8 @@ from tusk_runtime.store.protocol import Store
 
 RELAY = "@relay"
 """The name of what publishes to Kafka: no consumer can have it."""
+
+log = logging.getLogger("tusk.following")
 
 
 class Followers:
@@ -107,6 +111,21 @@ class Followers:
         for runner in self.runners.values():
             runner.look()
             await runner.wait_for(position, timeout)
+
+    async def republish(self, position: int, *, dry_run: bool, caller: Caller) -> int:
+        """Let the relay, wherever it runs, begin again at a position; gives how many events that is about."""
+        relay = self.runners.get(RELAY)
+        if relay is None:
+            raise NotFound("nothing is published: `streaming` of [event_store] is not `kafka`")
+        count = await self._store.events.count(position - 1, relay.types)
+        if not dry_run:
+            log.warning(
+                "%s: %d events from position %d on are published again, asked for by %s",
+                RELAY, count, position, caller.user_id or "who has the token",
+            )  # fmt: skip
+            await self._store.deliveries.rewind(RELAY, position - 1)
+            relay.look()
+        return count
 
     def status(self, head: int) -> list[PartStatus]:
         """How each is."""

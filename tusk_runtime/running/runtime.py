@@ -286,6 +286,11 @@ class Runtime:
             self._followers.runners[consumer].look()
         return found
 
+    async def republish(self, position: int, *, dry_run: bool = False, caller: Caller) -> int:
+        """Publish events once more; see Service."""
+        self._check_running()
+        return await self._followers.republish(position, dry_run=dry_run, caller=caller)
+
     def _dead_letters(self) -> DeadLetters:
         self._check_running()
         return DeadLetters(self._followers.groups, self._store)

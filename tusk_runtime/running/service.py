@@ -185,6 +185,14 @@ class Service(Protocol):
         """
         ...
 
+    async def republish(self, position: int, *, dry_run: bool = False, caller: Caller) -> int:
+        """Publish the events from a position on once more; gives how many these are.
+
+        Whoever publishes, this process or another one, begins there within a few seconds. Raises NotFound if
+        nothing is published.
+        """
+        ...
+
     async def status(self) -> Status:
         """What runs, how far it is, and what is wrong."""
         ...

@@ -97,6 +97,14 @@ class Deliveries(Protocol):
         parked or refused, or were marked. Gives how many these are."""
         ...
 
+    async def rewind(self, consumer: str, position: int) -> bool:
+        """Move the progress back to `position`; False if it stands there or before, or is not known.
+
+        The epoch grows with it: whoever has the consumer can save nothing more until it claims it again, and
+        then learns where it stands.
+        """
+        ...
+
     async def counts(self) -> Mapping[str, Mapping[Standing, int]]:
         """How many letters each consumer has, by how they stand; those that have none are left out."""
         ...

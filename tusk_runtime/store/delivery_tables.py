@@ -26,6 +26,7 @@ CLAIM = (
 )
 RELEASE = "UPDATE tusk_consumers SET until = 0 WHERE name = ? AND holder = ?"
 MOVE = "UPDATE tusk_consumers SET position = ? WHERE name = ? AND epoch = ?"
+REWIND = "UPDATE tusk_consumers SET position = ?1, epoch = epoch + 1 WHERE name = ?2 AND position > ?1"
 PROGRESS = "SELECT name, position FROM tusk_consumers"
 _SELECT = f"SELECT {', '.join(Letter._fields)} FROM tusk_letters"
 _BEHIND = "(source, position) > (?, ?) ORDER BY source, position LIMIT ?"
@@ -104,6 +105,10 @@ class TableDeliveries:
         """Ask whoever runs the consumer to do that with those of the letters that may be marked."""
         return await self._write(_mark, consumer, letters, standing)
 
+    async def rewind(self, consumer: str, position: int) -> bool:
+        """Move the progress back; whoever has the consumer learns of it by the epoch."""
+        return await self._write(_rewind, consumer, position)
+
     async def counts(self) -> Mapping[str, Mapping[Standing, int]]:
         """How many letters each consumer has, by how they stand."""
         return await self._read(_counts)
@@ -173,6 +178,11 @@ def _mark(
     for _ in execute_rows(connection, _update, 4, wanted):
         count += connection.changes()
     return count
+
+
+def _rewind(db: apsw.Connection, consumer: str, position: int) -> bool:
+    db.execute(REWIND, (position, consumer))
+    return bool(db.changes())
 
 
 def _counts(connection: apsw.Connection) -> dict[str, dict[Standing, int]]:

@@ -15,7 +15,16 @@ from tusk_runtime.web.limits import Limits
 from tusk_runtime.web.masking import Masks
 from tusk_runtime.web.problems import Problem, problem_of
 from tusk_runtime.web.requests import Disconnected, media_type
-from tusk_runtime.web.routes import aggregates, dead_letters, events, openapi, page, queries, status
+from tusk_runtime.web.routes import (
+    aggregates,
+    dead_letters,
+    events,
+    openapi,
+    page,
+    queries,
+    republish,
+    status,
+)
 from tusk_runtime.web.routes.bulk import BulkRoute
 from tusk_runtime.web.routes.commands import BULK_TYPE, PREFIX, CommandRoute
 from tusk_runtime.web.routes.live import LiveRoute
@@ -34,6 +43,7 @@ ROUTES = (
     Route("/api/dead-letters/{consumer}/retry", dead_letters.retry, methods=["POST"]),
     Route("/api/dead-letters/{consumer}/drop", dead_letters.drop, methods=["POST"]),
     Route("/api/dead-letters/{consumer}/{position}", dead_letters.dead_letter),
+    Route("/api/republish", republish.republish, methods=["POST"]),
     Route("/api/status", status.status),
     Route("/health/live", status.live),
     Route("/health/ready", status.ready),

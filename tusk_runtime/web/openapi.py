@@ -44,6 +44,7 @@ def describe(application: Application) -> dict[str, Any]:
     paths["/api/events"] = {"get": _events(application)}
     paths["/api/events/live"] = {"get": _live(application)}
     paths |= _dead_letters()
+    paths["/api/republish"] = {"post": _republish()}
     status = _get("status", "runtime", "What runs, and how far it is.", {"type": "object"})
     paths["/api/status"] = {"get": status}
     paths["/health/ready"] = {"get": _ready()}
@@ -261,6 +262,19 @@ def _settle(name: str, summary: str, consumer: Schema) -> Schema:
             "required": True,
             "content": {"application/json": {"schema": {"oneOf": choices}}},
         },
+    }
+
+
+def _republish() -> Schema:
+    dry_run: Schema = {"type": "boolean", "default": False}
+    body = {**_object(**{"from": {"type": "integer", "minimum": 1}}), "additionalProperties": False}
+    body["properties"]["dry_run"] = dry_run
+    answer = _object(dry_run={"type": "boolean"}, count=_POSITION, **{"from": _POSITION})
+    summary = "Publish stored events once more, from a position of the log on."
+    problems = ("400", "401", "404", "413", "415", "422", "500", "503")
+    return {
+        **_get("republish", "kafka", summary, answer, problems=problems),
+        "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
     }
 
 

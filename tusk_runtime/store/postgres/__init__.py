@@ -327,6 +327,10 @@ class PostgresDeliveries:
         """Ask whoever runs the consumer to do that with those of the letters that may be marked."""
         return await self._link.settle(deliveries.mark, self._link.parts.names, consumer, letters, standing)
 
+    async def rewind(self, consumer: str, position: int) -> bool:
+        """Move the progress back; whoever has the consumer learns of it by the epoch."""
+        return await self._link.settle(deliveries.rewind, self._link.parts.names, consumer, position)
+
     async def counts(self) -> Mapping[str, Mapping[Standing, int]]:
         """How many letters each consumer has, by how they stand."""
         return await self._link.read(deliveries.counts, self._link.parts.names)

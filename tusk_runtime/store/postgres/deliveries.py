@@ -119,6 +119,16 @@ async def mark(
     return int(status.removeprefix("UPDATE "))
 
 
+async def rewind(connection: asyncpg.Connection, names: Names, consumer: str, position: int) -> bool:
+    """Move the progress back; whoever has the consumer learns of it by the epoch."""
+    status: str = await connection.execute(
+        f"UPDATE {names.consumers} SET position = $2, epoch = epoch + 1 WHERE name = $1 AND position > $2",
+        consumer,
+        position,
+    )
+    return status != "UPDATE 0"
+
+
 async def counts(connection: asyncpg.Connection, names: Names) -> dict[str, dict[Standing, int]]:
     """How many letters each consumer has, by how they stand."""
     rows = await connection.fetch(
