@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import uuid
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
+from itertools import count, islice
 from pathlib import Path
 
 import orjson
 import pytest
+from aiokafka.partitioner import murmur2
 from apps import ACCOUNT, application
 from confluent_kafka import Consumer, KafkaError, Message
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic
 from kafka_server import KafkaServer
 
 from tusk_runtime.clock import to_datetime
@@ -235,6 +238,33 @@ async def test_a_record_that_is_too_large_stops_its_aggregate_only(stage: Stage,
     await stage.until(lambda part: not part.detail)
     after = await asyncio.to_thread(read, kafka, f"{stage.prefix}.money", 3)
     assert versions_of(after) == {"a": [2, 4], "b": [2]}
+
+
+async def test_a_record_that_only_the_broker_refuses(stage: Stage, kafka: str) -> None:
+    """A topic that takes less than it did: of a batch the one record is found, and the others arrive."""
+    await stage.start(kafka)
+    names = (f"a{number}" for number in count())
+    one, two, three = islice((name for name in names if murmur2(name.encode()) % 3 == 0), 3)
+    await stage.open(one, two, three)
+    await stage.published()
+    topic = ConfigResource(
+        ConfigResource.Type.TOPIC,
+        f"{stage.prefix}.money",
+        incremental_configs=[
+            ConfigEntry("max.message.bytes", "2000", incremental_operation=AlterConfigOpType.SET)
+        ],
+    )
+    admin = AdminClient({"bootstrap.servers": kafka})
+    await asyncio.to_thread(admin.incremental_alter_configs([topic])[topic].result, 30)
+    noise = random.Random(1)  # which does not become smaller
+    large = "".join(chr(noise.randrange(0x4E00, 0x9FFF)) for _ in range(2000))
+    await asyncio.gather(
+        stage.deposit(one), stage.deposit(two, note=large), stage.deposit(three), stage.deposit(one)
+    )
+    await stage.published()
+    assert (await stage.relay()).detail == "1 parked"
+    messages = await asyncio.to_thread(read, kafka, f"{stage.prefix}.money", 3)
+    assert versions_of(messages) == {one: [2, 3], three: [2]}
 
 
 async def test_a_topic_with_other_partitions_is_told(stage: Stage, kafka: str) -> None:

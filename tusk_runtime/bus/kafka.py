@@ -7,7 +7,7 @@ import contextlib
 import logging
 import ssl
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -21,16 +21,20 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
     for_code,
 )
+from aiokafka.partitioner import murmur2
 
 from tusk_runtime.bus.records import Record
 from tusk_runtime.errors import Unavailable
+from tusk_runtime.following.hands import task_group
 from tusk_runtime.model.configuration import Kafka, Tls
 
 CALL_SECONDS = 15.0
 """How long one call may take: a client that was cut off at the wrong moment may wait for ever else."""
 SEND_SECONDS = 30.0
-LINGER_MILLISECONDS = 2
 BATCH_BYTES = 256 * 1024
+"""The largest batch; a topic that takes less gets less."""
+KNOWN_KEYS = 100_000
+"""Keys whose partition is kept: to find it takes longer than to send the record."""
 
 FINAL: tuple[type[Exception], ...] = (
     MessageSizeTooLargeError,
@@ -159,43 +163,67 @@ async def _configs(
 class Producer:
     """Sends records, each acknowledged by all replicas in sync, in order for each key.
 
-    After anything went wrong it is made anew: an idempotent producer that lost its place stays lost.
+    Records are put into batches here, a partition at a time: the client's own way costs as much again for
+    each record. After anything went wrong the client is made anew: an idempotent producer that lost its place
+    stays lost.
     """
 
     def __init__(self, kafka: Kafka) -> None:
         self._kafka = kafka
         self._client: AIOKafkaProducer | None = None
+        self._batch_bytes = BATCH_BYTES
+        self._partitions: dict[bytes, int] = {}
+
+    async def take(self, most: int) -> None:
+        """No batch is larger than so many bytes from now on, unless it is one record."""
+        if most < self._batch_bytes:
+            self._batch_bytes = most
+            await self.stop()
 
     async def send(self, records: Sequence[Record]) -> list[Exception | None]:
         """Send all. Gives for each None, or what is wrong with that record for good.
 
         Raises Unavailable if it is not known which of them arrived: all have to be sent again.
         """
+        outcomes: list[Exception | None] = [None] * len(records)
         try:
             async with asyncio.timeout(SEND_SECONDS):
                 client = await self._started()
-                sent = [await self._sent(client, record) for record in records]
-                await client.flush()
-                return [await _outcome(each) if isinstance(each, asyncio.Future) else each for each in sent]
+                async with task_group() as group:
+                    for (topic, partition), batches in self._batches(client, records).items():
+                        group.create_task(_sent(client, topic, partition, batches, records, outcomes))
         except (KafkaError, OSError, TimeoutError) as error:
             await self.stop()
             raise Unavailable(explained(error, self._kafka)) from error
         except BaseException:
             await self.stop()
             raise
+        return outcomes
 
-    async def _sent(self, client: AIOKafkaProducer, record: Record) -> asyncio.Future[Any] | Exception:
-        try:
-            sent: asyncio.Future[Any] = await client.send(
-                record.topic,
-                record.value,
-                key=record.key,
-                timestamp_ms=record.timestamp,
-                headers=record.headers,
-            )
-        except FINAL as error:
-            return error
-        return sent
+    def _batches(
+        self, client: AIOKafkaProducer, records: Sequence[Record]
+    ) -> dict[tuple[str, int], list[_Batch]]:
+        """The records in batches, by topic and partition, in their order."""
+        found: dict[tuple[str, int], list[_Batch]] = {}
+        for index, (topic, key, value, timestamp, headers) in enumerate(records):
+            batches = found.setdefault((topic, self._partition(key)), [])
+            if not batches or batches[-1].builder.append(
+                timestamp=timestamp, key=key, value=value, headers=headers
+            ) is None:  # fmt: skip
+                builder = client.create_batch()
+                builder.append(timestamp=timestamp, key=key, value=value, headers=headers)
+                batches.append(_Batch(builder, []))
+            batches[-1].records.append(index)
+        return found
+
+    def _partition(self, key: bytes) -> int:
+        """The partition of a key, as every other client finds it."""
+        found = self._partitions.get(key)
+        if found is None:
+            if len(self._partitions) >= KNOWN_KEYS:
+                self._partitions.clear()
+            found = self._partitions[key] = (murmur2(key) & 0x7FFF_FFFF) % self._kafka.partitions
+        return found
 
     async def _started(self) -> AIOKafkaProducer:
         if self._client is None:
@@ -204,8 +232,7 @@ class Producer:
                 enable_idempotence=True,
                 acks="all",
                 compression_type="lz4",
-                linger_ms=LINGER_MILLISECONDS,
-                max_batch_size=BATCH_BYTES,
+                max_batch_size=self._batch_bytes,
                 max_request_size=self._kafka.max_record_size + BATCH_BYTES,
             )
             try:
@@ -223,12 +250,42 @@ class Producer:
             await _closed(client)
 
 
-async def _outcome(sent: asyncio.Future[Any]) -> Exception | None:
-    try:
-        await sent
-    except FINAL as error:
-        return error
-    return None
+class _Batch(NamedTuple):
+    """Records that are sent together: the client's builder, and which they are."""
+
+    builder: Any
+    records: list[int]
+
+
+async def _sent(
+    client: AIOKafkaProducer,
+    topic: str,
+    partition: int,
+    batches: Sequence[_Batch],
+    records: Sequence[Record],
+    outcomes: list[Exception | None],
+) -> None:
+    """Send the batches of a partition in order, and note which records are wrong for good."""
+    waits = []
+    for batch in batches:
+        waits.append(await client.send_batch(batch.builder, topic, partition=partition))
+    for batch, wait in zip(batches, waits, strict=True):
+        try:
+            await wait
+        except FINAL as error:
+            if len(batch.records) == 1:
+                outcomes[batch.records[0]] = error
+                continue
+            for index in batch.records:  # one of these, and nobody says which
+                record = records[index]
+                builder = client.create_batch()
+                builder.append(
+                    timestamp=record.timestamp, key=record.key, value=record.value, headers=record.headers
+                )
+                try:
+                    await (await client.send_batch(builder, topic, partition=partition))
+                except FINAL as single:
+                    outcomes[index] = single
 
 
 async def _closed(client: AIOKafkaProducer) -> None:

@@ -44,6 +44,7 @@ class _Published(NamedTuple):
     event: EventType
     topic: str
     upcast: Chain | None
+    headers: list[tuple[str, bytes]]
 
 
 class Recorder:
@@ -62,7 +63,12 @@ class Recorder:
             if topic is None:
                 continue
             for stored, version in application.stored.of(event.name).items():
-                self._published[stored] = _Published(event, topic, chain_of(event, version))
+                headers = [
+                    ("event_type", event.name.encode()),
+                    ("event_version", b"%d" % event.version),
+                    ("content-type", b"application/json"),
+                ]
+                self._published[stored] = _Published(event, topic, chain_of(event, version), headers)
 
     @property
     def types(self) -> list[str]:
@@ -74,7 +80,7 @@ class Recorder:
         """All that decides what is published: by stored type topic, version, and how older ones are read."""
         return {
             stored: (topic, event.version, event.reading)
-            for stored, (event, topic, _) in self._published.items()
+            for stored, (event, topic, *_) in self._published.items()
         }
 
     def record(self, event: StoredEvent) -> Record:
@@ -82,15 +88,13 @@ class Recorder:
         published = self._published[event.type]
         headers = [
             ("event_id", id_text(event.event_id).encode()),
-            ("event_type", published.event.name.encode()),
-            ("event_version", b"%d" % published.event.version),
+            *published.headers,
             ("aggregate_type", event.aggregate_type.encode()),
             ("aggregate_version", b"%d" % event.version),
             ("position", b"%d" % event.position),
             ("timestamp", to_datetime(event.timestamp).isoformat().encode()),
             ("correlation_id", id_text(event.correlation_id).encode()),
             ("causation_id", _cause(event)),
-            ("content-type", b"application/json"),
         ]
         key = event.aggregate_id.encode()
         return Record(published.topic, key, _value(event, published), event.timestamp // 1000, headers)

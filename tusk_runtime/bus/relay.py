@@ -16,8 +16,10 @@ from tusk_runtime.model.configuration import Kafka
 from tusk_runtime.store.deliveries import Letter
 from tusk_runtime.store.protocol import EventStore
 
-PAGE = 2000
+PAGE = 5000
 """Events that are on their way at a time."""
+ENVELOPE = 4096
+"""Bytes of a record beside its value, generously: an id has at most 200 characters, a name 100."""
 
 
 class Relay(Hands):
@@ -43,6 +45,7 @@ class Relay(Hands):
     async def prepare(self) -> None:
         """Make the topics that are not there. Raises Unavailable."""
         self._limits = await self._topics.ensure(self._names)
+        await self._producer.take(min(self._limits.values()))
 
     async def rest(self) -> None:
         """Let go of the connections."""
@@ -90,7 +93,7 @@ class Relay(Hands):
     def _record(self, event: StoredEvent) -> Record:
         record = self._recorder.record(event)
         limit = self._limits[record.topic]
-        if record.size > limit:
+        if len(record.value) > limit - ENVELOPE and record.size > limit:
             raise Unpublishable(
                 f"the record has {record.size:,} bytes, and `{record.topic}` takes {limit:,}: "
                 "`max_record_size` in `kafka` of [store_config] and the topic's own `max.message.bytes` "
