@@ -127,7 +127,7 @@ class Bench:
             recorder = Recorder(application)
             relay = Relay("@relay", recorder, kafka, store.events, SystemClock())
             await relay.prepare()  # makes the topic
-            follower = Follower("@relay", recorder.types, PAGE, relay, store)
+            follower = Follower("@relay", PAGE, relay, store)
             began = time.perf_counter(), time.process_time()
             await follower.start(0)
             assert await follower.wait_for(self._events, 300)

@@ -257,6 +257,23 @@ async def test_an_edit_mends_what_failed(stage: Stage) -> None:
     assert await stage.balance() == 39
 
 
+async def test_a_letter_of_what_is_handled_no_more(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    """Tried again, it is done, and a line tells so; what waited behind it follows."""
+    await stage.start(UNLUCKY)
+    await stage.run("Open", owner="ann")
+    await stage.run("Deposit", amount="13")
+    await stage.settled()
+    (letter,) = await stage.letters()
+    await stage.edit('[consumers.Fee]\non: { Opened: { log: "hello" } }')
+    caplog.clear()
+    with caplog.at_level(logging.WARNING, "tusk.following"):
+        await stage.mark("retry", letter)
+    assert await stage.letters() == []
+    assert [record.getMessage() for record in caplog.records] == [
+        "Fee: the event at position 2 is handled no more"
+    ]
+
+
 async def test_what_waits_may_fail_itself(stage: Stage) -> None:
     """Then it stands for its aggregate, and the rest wait behind it."""
     await stage.start(UNLUCKY)

@@ -34,7 +34,7 @@ class Relay(Hands):
     def __init__(
         self, group: str, recorder: Recorder, kafka: Kafka, events: EventStore, clock: Clock
     ) -> None:
-        super().__init__(group, 1, events, clock)
+        super().__init__(group, recorder.types, 1, events, clock)
         self._recorder = recorder
         self._names = sorted(set(kafka.topics.values()))
         self._producer = Producer(kafka)

@@ -25,7 +25,7 @@ class ConsumerHands(Hands):
     def __init__(self, actor: Actor, events: EventStore, clock: Clock) -> None:
         self._actor = actor
         self._consumer = actor.consumer
-        super().__init__(self._consumer.group, self._consumer.concurrency, events, clock)
+        super().__init__(self._consumer.group, actor.types, self._consumer.concurrency, events, clock)
 
     @property
     def halted(self) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Sequence
 from time import monotonic
 
 from tusk_runtime.errors import Conflict, TuskError
@@ -38,11 +37,10 @@ class Follower:
     it, all others go on. Whatever was done when a process dies before the progress moved is done again.
     """
 
-    def __init__(self, name: str, types: Sequence[str], page: int, hands: Hands, store: Store) -> None:
-        """`types` are those of the stored events that are handled, of which `page` are read at a time."""
+    def __init__(self, name: str, page: int, hands: Hands, store: Store) -> None:
+        """Events are handled by `hands`, of which `page` are read at a time."""
         self.name = name
         self.hands = hands
-        self.types = types
         self._page = page
         self._store = store
         # A store that only one process can have needs no word of who has it: after a kill nobody has to wait.
@@ -169,7 +167,7 @@ class Follower:
         if self.position >= head:
             return False
         size = self._page
-        page = await events.read(self.position, size, types=self.types)
+        page = await events.read(self.position, size, types=self.hands.types)
         reached = page[-1].position if len(page) == size else max(head, page[-1].position if page else 0)
         changes = await self.hands.handle(page, reached)
         if page or reached - self._saved >= LEAP:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import NamedTuple
 
@@ -16,6 +17,8 @@ from tusk_runtime.store.protocol import EventStore
 CHUNK = 100
 """Letters of one key that are handled before what was done is saved."""
 BEHIND: Sequence[Standing] = ("behind",)
+
+log = logging.getLogger("tusk.following")
 
 
 class Changes(NamedTuple):
@@ -30,8 +33,13 @@ class Changes(NamedTuple):
 class Hands:
     """Handles events for a follower; what is done with one, `attempt` says."""
 
-    def __init__(self, group: str, concurrency: int, events: EventStore, clock: Clock) -> None:
+    def __init__(
+        self, group: str, types: Sequence[str], concurrency: int, events: EventStore, clock: Clock
+    ) -> None:
+        """`group` is the name under which progress and letters are kept, `types` are those of the stored
+        events that are handled, of so many keys at a time."""
         self.group = group
+        self.types = frozenset(types)
         self.letters = Letters(group)
         self.stopping = False
         self._concurrency = concurrency
@@ -131,8 +139,10 @@ class Hands:
         left = None
         if letter.standing != "drop":
             found = await self._events.read(letter.position - 1, 1)
-            if found and found[0].position == letter.position:
+            if found and found[0].position == letter.position and found[0].type in self.types:
                 left = await self.attempt(found[0], letter)
+            else:
+                log.warning("%s: the event at position %d is handled no more", self.group, letter.position)
         if left is None:
             changes.done.append(letter)
             return True

@@ -65,13 +65,13 @@ class Followers:
         recorder = Recorder(application)
         if kafka is not None and not self._taken_over(RELAY, (recorder.definition, kafka)):
             hands = Relay(RELAY, recorder, kafka, self._store.events, self._clock)
-            self._add(Follower(RELAY, recorder.types, PAGE, hands, self._store))
+            self._add(Follower(RELAY, PAGE, hands, self._store))
 
     def _consume(self, consumer: Consumer, application: Application) -> None:
         if not self._taken_over(consumer.name, consumer.definition):
             actor = Actor(consumer, application, self._bus.execute)
             hands = ConsumerHands(actor, self._store.events, self._clock)
-            self._add(Follower(consumer.name, actor.types, consumer.batch_size, hands, self._store))
+            self._add(Follower(consumer.name, consumer.batch_size, hands, self._store))
 
     def _taken_over(self, name: str, definition: object) -> bool:
         self._definitions[name] = definition
@@ -117,7 +117,7 @@ class Followers:
         relay = self.runners.get(RELAY)
         if relay is None:
             raise NotFound("nothing is published: `streaming` of [event_store] is not `kafka`")
-        count = await self._store.events.count(position - 1, relay.types)
+        count = await self._store.events.count(position - 1, relay.hands.types)
         if not dry_run:
             log.warning(
                 "%s: %d events from position %d on are published again, asked for by %s",
