@@ -45,6 +45,8 @@ FINAL: tuple[type[Exception], ...] = (
 """What is wrong with the record itself, so that sending it again would not help."""
 
 log = logging.getLogger("tusk.kafka")
+# While no broker answers the client says so many times a second; here it is said once, and in the status.
+logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
 
 def client_options(kafka: Kafka) -> dict[str, Any]:
