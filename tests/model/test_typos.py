@@ -16,7 +16,11 @@ from tusk_runtime.language.document import ListNode, MapNode, Node
 from tusk_runtime.language.load import load_text
 from tusk_runtime.types.text import BUILT_IN, CONSTRAINTS
 
-EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.tsk"))
+EXAMPLES = sorted(
+    path
+    for path in (Path(__file__).parents[2] / "examples").glob("*.tsk")
+    if "\nimport:" not in path.read_text()  # a text by itself has no folder to import from
+)
 FIELDS = ("fields", "state", "columns", "params", "OrderLine", "data", "insert", "update", "upsert", "where")
 """The keys under which the names of fields stand."""
 
