@@ -24,6 +24,7 @@ from aiokafka.errors import (
 
 from tusk_runtime.bus.records import Record
 from tusk_runtime.errors import Unavailable
+from tusk_runtime.failpoints import hit
 from tusk_runtime.model.configuration import Kafka, Tls
 
 CALL_SECONDS = 15.0
@@ -175,6 +176,7 @@ class Producer:
             async with asyncio.timeout(SEND_SECONDS):
                 client = await self._started()
                 sent = [await self._sent(client, record) for record in records]
+                await hit("relay.sent")
                 await client.flush()
                 return [await _outcome(each) if isinstance(each, asyncio.Future) else each for each in sent]
         except (KafkaError, OSError, TimeoutError) as error:
