@@ -34,6 +34,7 @@ from tusk_runtime.errors import (
     Unavailable,
 )
 from tusk_runtime.events import OUTSIDE, Caller, Cause, StoredEvent, new_id
+from tusk_runtime.failpoints import hit
 from tusk_runtime.model.application import Application
 from tusk_runtime.store.protocol import EventStore, NewEvent, Reservation, StreamId
 
@@ -359,7 +360,9 @@ class CommandBus:
             self._last_timestamp = timestamp
             began = perf_counter()
             try:
+                await hit("append.decided")
                 recorded = await self._store.append(decisions, in_order=True)
+                await hit("append.committed")
                 self._writing = perf_counter() - began
                 break
             except Taken as taken:
@@ -380,6 +383,7 @@ class CommandBus:
         self._journals.written()
         self._states.keep(after)
         self.snapshots.note(states, after)
+        await hit("append.before_answer")
         refused = 0
         for waiting, row in zip(batch, recorded[: len(batch)], strict=True):
             refused += waiting.refusal is not None

@@ -12,6 +12,7 @@ import orjson
 
 from tusk_runtime.aggregates.fold import Folder, State
 from tusk_runtime.errors import StoreError
+from tusk_runtime.failpoints import hit
 from tusk_runtime.model.application import Aggregate
 from tusk_runtime.store.protocol import EventStore, Snapshot, StreamId
 from tusk_runtime.types import Type, decoder, to_json
@@ -179,7 +180,9 @@ class Snapshots:
                 return
             snapshots.append(Snapshot(stream, codec.definition, state.version, text))
         if snapshots:
+            await hit("snapshot.before_save")
             await self._events.save_snapshots(snapshots)
+            await hit("snapshot.saved")
             self.saved += len(snapshots)
 
     def _distrust(self, stream: StreamId, why: str) -> None:

@@ -25,6 +25,7 @@ from aiokafka.partitioner import murmur2
 
 from tusk_runtime.bus.records import Record
 from tusk_runtime.errors import Unavailable
+from tusk_runtime.failpoints import hit
 from tusk_runtime.following.hands import task_group
 from tusk_runtime.model.configuration import Kafka, Tls
 
@@ -271,6 +272,7 @@ async def _sent(
     waits = []
     for batch in batches:
         waits.append(await client.send_batch(batch.builder, topic, partition=partition))
+    await hit("relay.sent")
     for batch, wait in zip(batches, waits, strict=True):
         try:
             await wait

@@ -10,6 +10,7 @@ from tusk_runtime.bus.kafka import Producer, Topics
 from tusk_runtime.bus.records import Record, Recorder, Unpublishable
 from tusk_runtime.clock import Clock
 from tusk_runtime.events import StoredEvent
+from tusk_runtime.failpoints import hit
 from tusk_runtime.following.hands import Changes, Hands, key_of
 from tusk_runtime.following.letters import LOG
 from tusk_runtime.model.configuration import Kafka
@@ -46,6 +47,7 @@ class Relay(Hands):
         """Make the topics that are not there. Raises Unavailable."""
         self._limits = await self._topics.ensure(self._names)
         await self._producer.take(min(self._limits.values()))
+        await hit("relay.prepared")
 
     async def rest(self) -> None:
         """Let go of the connections."""
@@ -68,7 +70,10 @@ class Relay(Hands):
             except Unpublishable as unpublishable:
                 stopped.add(key)
                 letters[event.position] = self._parked(event, unpublishable)
-        for (event, _), error in zip(sent, await self._producer.send([r for _, r in sent]), strict=True):
+        await hit("relay.recorded")
+        outcomes = await self._producer.send([record for _, record in sent])
+        await hit("relay.acknowledged")
+        for (event, _), error in zip(sent, outcomes, strict=True):
             if error is None:
                 self.published += 1
             elif key_of(event) not in stopped:

@@ -80,11 +80,13 @@ async def _serve(
     file: Path, application: Application, env_file: Path | None, *, watch: bool, listen: str | None
 ) -> None:
     # Imported here: a file that is wrong is told without loading the database and the web server.
+    from tusk_runtime.failpoints import VARIABLE, set_points
     from tusk_runtime.running.backends import database_path, store_of
     from tusk_runtime.running.runtime import Runtime
     from tusk_runtime.running.watch import Watcher
     from tusk_runtime.web import HttpServer, Limits, Security, create_app, load_or_create_token
 
+    set_points(os.environ.get(VARIABLE, ""))
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for sign in (signal.SIGINT, signal.SIGTERM):

@@ -13,6 +13,7 @@ from tusk_runtime.clock import to_datetime
 from tusk_runtime.errors import IdReused, Invalid, Refused, TuskError
 from tusk_runtime.events import Caller, Cause, StoredEvent
 from tusk_runtime.expressions import ExpressionFailed, explain
+from tusk_runtime.failpoints import hit
 from tusk_runtime.model.application import Application, EventType
 from tusk_runtime.model.consuming import Action, Consumer, Log, Send
 from tusk_runtime.model.envelope import event_value, meta_value
@@ -102,7 +103,9 @@ class Actor:
         for index in range(first, len(actions)):
             try:
                 for arguments, item in _calls(actions[index], moment):
+                    await hit("consumer.before_action")
                     await self._do(actions, index, moment, arguments, item)
+                    await hit("consumer.after_action")
             except (Refused, ExpressionFailed) as error:
                 raise ActionFailed(index, error) from error
 

@@ -11,6 +11,7 @@ import orjson
 from tusk_runtime.clock import Clock
 from tusk_runtime.consumers.acting import ActionFailed, Actor
 from tusk_runtime.events import StoredEvent
+from tusk_runtime.failpoints import hit
 from tusk_runtime.following.hands import Hands
 from tusk_runtime.model.consuming import Retry
 from tusk_runtime.store.deliveries import Letter
@@ -57,6 +58,7 @@ class ConsumerHands(Hands):
             error=orjson.dumps({**told, "refused": refused}, default=str),
         )
         log.warning("%s: the event at position %d: %s", self._consumer.name, letter.position, told["message"])
+        await hit("consumer.letter_left")
         return left
 
 

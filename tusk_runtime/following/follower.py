@@ -9,6 +9,7 @@ from time import monotonic
 
 from tusk_runtime.errors import Conflict, TuskError
 from tusk_runtime.events import new_id
+from tusk_runtime.failpoints import hit
 from tusk_runtime.following.hands import Changes, Hands, task_group
 from tusk_runtime.following.letters import place_of
 from tusk_runtime.store.deliveries import Claim
@@ -83,6 +84,7 @@ class Follower:
             self._claim = None
             with contextlib.suppress(TuskError):
                 await self._store.deliveries.release(self.hands.group, self._holder)
+                await hit("follower.released")
         await self._tell()
 
     def look(self) -> None:
@@ -128,6 +130,7 @@ class Follower:
         deliveries, group = self._store.deliveries, self.hands.group
         claim = await deliveries.claim(group, self._holder, LEASE_SECONDS, begin=self._begin)
         if claim is not None:
+            await hit("follower.claimed")
             self.position = self._saved = claim.position
             await self.hands.letters.learn(deliveries)
         return claim
@@ -168,8 +171,10 @@ class Follower:
             return False
         size = self._page
         page = await events.read(self.position, size, types=self.hands.types)
+        await hit("follower.read")
         reached = page[-1].position if len(page) == size else max(head, page[-1].position if page else 0)
         changes = await self.hands.handle(page, reached)
+        await hit("follower.handled")
         if page or reached - self._saved >= LEAP:
             await self._save(claim, changes)
         self.position = changes.reached
@@ -179,6 +184,7 @@ class Follower:
         """Handle letters that are due again, and what waits behind them; False if there were none."""
         changes = await self.hands.handle_due(self._store.deliveries)
         if changes.letters or changes.done:
+            await hit("follower.settled")
             await self._save(claim, changes._replace(reached=self.position))
         return bool(changes.letters or changes.done)
 
@@ -191,6 +197,7 @@ class Follower:
             letters=letters,
             done=[place_of(letter) for letter in done],
         )
+        await hit("follower.saved")
         self._saved = changes.reached
         self.hands.letters.saved(letters, done)
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tusk_runtime.errors import Conflict, TuskError
+from tusk_runtime.failpoints import hit
 from tusk_runtime.model.application import Application, Projection
 from tusk_runtime.projections.fold import Call, Folder, Overlay, ProjectionFailed
 from tusk_runtime.store.protocol import Checkpoint, EventStore, ReadModels, Row
@@ -152,6 +153,7 @@ class ProjectionRunner:
                 overlay.add_found(await self._scan(call))
             overlay.apply(call)
         upserts, deletes = overlay.writes()
+        await hit("projection.computed")
         if upserts or deletes or reached - self._checkpoint >= LEAP:
             # Shielded: once the store has begun, the checkpoint here must follow the stored one.
             await asyncio.shield(self._write(upserts, deletes, reached))
@@ -160,6 +162,7 @@ class ProjectionRunner:
         await self._read_models.write(
             self._folder.table, upserts, deletes, expected=self._checkpoint, position=reached
         )
+        await hit("projection.written")
         self._checkpoint = reached
 
     async def _scan(self, call: Call) -> Sequence[Row]:

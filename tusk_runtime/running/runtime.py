@@ -23,6 +23,7 @@ from tusk_runtime.errors import (
     UnknownName,
 )
 from tusk_runtime.events import OUTSIDE, Caller, StoredEvent, new_id
+from tusk_runtime.failpoints import hit
 from tusk_runtime.language.diagnostics import did_you_mean
 from tusk_runtime.model.application import Application
 from tusk_runtime.running.backends import needs_restart
@@ -346,6 +347,7 @@ class Runtime:
                 self.reloading = ", ".join(runner.name for runner in candidate.fresh)
                 await candidate.open()
                 await candidate.caught_up()
+                await hit("reload.built")
                 await self._swap(application)
             except BaseException:
                 await candidate.abandon()
@@ -356,6 +358,7 @@ class Runtime:
             self._application = application
             self._renamed = application.stored.renamed()
             self.generation += 1
+            await hit("reload.before_retire")
             await before.retire(candidate)
             self.rejected = ""
             await self._tell(
@@ -374,6 +377,7 @@ class Runtime:
             nonlocal begin
             await check_stored_versions(application, self._store.events)
             begin = await self._store.events.head()
+            await hit("reload.before_swap")
 
         followers = Followers(
             application,
@@ -390,6 +394,7 @@ class Runtime:
             for runner in paused:
                 await runner.start(runner.position)
             raise
+        await hit("reload.swapped")
         self._followers = followers
         await followers.start(begin)
 

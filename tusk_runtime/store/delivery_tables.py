@@ -12,6 +12,7 @@ from typing import Concatenate, Literal, ParamSpec, Protocol, TypeVar
 import apsw
 
 from tusk_runtime.errors import Conflict
+from tusk_runtime.failpoints import hit_in_thread
 from tusk_runtime.store.deliveries import STANDINGS, Claim, Letter, Standing
 from tusk_runtime.store.driver import execute_all, execute_rows, fetch_all, rows_of_parameters
 
@@ -144,6 +145,7 @@ def _save(
         raise Conflict(f"the consumer {consumer} is no longer held with epoch {epoch}")
     execute_all(connection, _delete, 3, [part for each in done for part in (consumer, *each)])
     execute_all(connection, _upsert, 9, [part for each in letters for part in (consumer, *each)])
+    hit_in_thread("follower.before_commit")
 
 
 def _letters(

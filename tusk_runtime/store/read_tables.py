@@ -13,6 +13,7 @@ from typing import Any
 import apsw
 
 from tusk_runtime.errors import Conflict, Unavailable
+from tusk_runtime.failpoints import hit_in_thread
 from tusk_runtime.store.driver import (
     DECIMAL_COLLATION,
     execute_all,
@@ -109,6 +110,7 @@ def write(
         execute_all(connection, statements.delete, len(table.key), gone)
         written = [value for row in upserts for value in row]
         execute_all(connection, statements.upsert, len(table.columns), written)
+        hit_in_thread("projection.before_commit")
 
 
 def select(

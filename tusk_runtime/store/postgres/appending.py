@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 
 from tusk_runtime.errors import Earlier, OutcomeUnknown, StoreUnavailable, Superseded, Taken
+from tusk_runtime.failpoints import hit
 from tusk_runtime.store.postgres import promises
 from tusk_runtime.store.postgres.batch import PARAMETERS, Batch, Key
 from tusk_runtime.store.postgres.connecting import FAILURES, Address, close, connect, lost, reason, translated
@@ -119,6 +120,7 @@ class Appender:
         self, connection: asyncpg.Connection, batch: Sequence[Decision], in_order: bool
     ) -> list[Recorded]:
         written = Batch(batch, self._names, self._streams, self._kept)
+        await hit("append.before_commit")  # the statement commits itself
         try:
             head, streams = await connection.fetchrow(
                 self._append_sql, self._head.position, in_order, *written.parameters()

@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 
 from tusk_runtime.errors import Conflict
+from tusk_runtime.failpoints import hit
 from tusk_runtime.store.deliveries import STANDINGS, Claim, Letter, Standing
 from tusk_runtime.store.postgres.names import Names
 
@@ -56,6 +57,7 @@ async def save(
 ) -> None:
     """Move the progress, keep letters and forget others, all or nothing. Raises Conflict."""
     if not letters and not done:
+        await hit("follower.before_commit")  # the statement commits itself
         await _move(connection, names, consumer, epoch, position)
         return
     async with connection.transaction():
@@ -72,6 +74,7 @@ async def save(
         if letters:
             last = {each[:2]: each for each in letters}
             await connection.execute(_upsert(names), consumer, *_columns(last.values(), len(_TYPES)))
+        await hit("follower.before_commit")
 
 
 async def letters(

@@ -13,6 +13,7 @@ from typing import Any
 import asyncpg
 
 from tusk_runtime.errors import Conflict
+from tusk_runtime.failpoints import hit
 from tusk_runtime.store.naming import check_columns, quoted, table_name
 from tusk_runtime.store.postgres.names import Names
 from tusk_runtime.store.protocol import Checkpoint, Row, TableSpec
@@ -118,6 +119,7 @@ class ReadTables:
                 await connection.execute(statements.delete, *zip(*deletes, strict=True))
             if upserts:
                 await self._upsert(connection, statements, upserts)
+            await hit("projection.before_commit")
 
     async def _upsert(
         self, connection: asyncpg.Connection, statements: _Statements, upserts: Sequence[Row]

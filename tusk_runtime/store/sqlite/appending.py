@@ -10,7 +10,8 @@ from time import perf_counter
 import apsw
 import orjson
 
-from tusk_runtime.errors import Conflict, Earlier, OutcomeUnknown, Taken
+from tusk_runtime.errors import Conflict, Earlier, OutcomeUnknown, StoreUnavailable, Taken
+from tusk_runtime.failpoints import hit_in_thread
 from tusk_runtime.store.driver import (
     execute_all,
     execute_rows,
@@ -181,8 +182,9 @@ class Appender:
             if changes is not None:
                 streams = {key: number for key, (number, _) in touched.items()}
                 promises.apply(connection, changes, numbers, streams)
+            hit_in_thread("append.before_commit")
             self._commit(connection)
-        except Taken:
+        except (Taken, StoreUnavailable):
             roll_back(connection)
             raise
         except apsw.ConstraintError as error:
