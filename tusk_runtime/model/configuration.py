@@ -72,7 +72,8 @@ class Kafka(NamedTuple):
 
 class Settings(NamedTuple):
     """What the sections of settings say. `path` is that of the SQLite file, `body_limit` is in bytes; without
-    `kafka` nothing is published."""
+    `kafka` nothing is published. `allow_hosts` are the hosts, in small letters, that an expression may choose
+    for a call."""
 
     name: str
     version: str
@@ -84,3 +85,4 @@ class Settings(NamedTuple):
     host: str = "127.0.0.1"
     port: int = 8080
     body_limit: int = 1024 * 1024
+    allow_hosts: frozenset[str] = frozenset()

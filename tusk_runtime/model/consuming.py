@@ -63,7 +63,45 @@ class Log(NamedTuple):
     span: Span
 
 
-Action = Send | Log
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"]
+BodyKind = Literal["json", "form", "body"]
+
+
+class Body(NamedTuple):
+    """What a call carries: any JSON, a map of texts as of a form, or a text as it is."""
+
+    kind: BodyKind
+    value: Expression
+
+
+class Http(NamedTuple):
+    """The action that calls an address.
+
+    `url` gives a text, whose host must be one of `hosts`, in small letters. `headers` gives a map of texts.
+    `address` is the URL as it is written, which tells the actions of a list apart. `timeout` is in seconds.
+    With `sign_with` the body is signed by it. `secrets` are hidden wherever something is told of the call;
+    `personal` says that it carries personal data.
+    """
+
+    method: Method
+    url: Expression
+    address: str
+    hosts: frozenset[str]
+    headers: Expression | None
+    body: Body | None
+    timeout: float
+    sign_with: str | None
+    secrets: tuple[str, ...]
+    personal: bool
+    when: Expression | None
+    for_each: Expression | None
+    span: Span
+
+    def __repr__(self) -> str:
+        return f"Http(method={self.method!r}, hosts={sorted(self.hosts)!r}, span={self.span!r})"
+
+
+Action = Send | Log | Http
 
 
 class Consumer(NamedTuple):

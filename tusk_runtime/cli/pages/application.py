@@ -329,5 +329,16 @@ def _action(event: str, said: Mapping[str, Any]) -> tuple[str, ...]:
     if "log" in said:
         line = said["log"]
         return code(event), "log", _assignments(line), "\n".join(only)
+    if "http" in said:
+        call = _map(said["http"])
+        body = next((key for key in ("json", "form", "body") if key in call), None)
+        method = call.get("method", "POST" if body else "GET")
+        address = f"{_word(method)} {_word(call.get('url'))}"
+        return (
+            code(event),
+            f"http {code(address)}",
+            "" if body is None else _assignments(call[body]),
+            "\n".join(only),
+        )
     fields = _assignments(said["with"]) if "with" in said else "from the event's fields"
     return code(event), f"send {code(_word(said.get('send')))}", fields, "\n".join(only)

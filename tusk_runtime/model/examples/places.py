@@ -153,6 +153,25 @@ on:
 [consumers.watch]
 on: { Deposited: { log: { level: "warning", message: "{{ data.amount }} at once" }, when: "{{ data.amount > 1000 }}" } }
 """,
+    "consumers.*.on.*.http": """\
+[events.Billed]
+fields: { mail: "email? pii", amount: "decimal(places=2)" }
+
+[aggregates.Account.on]
+Billed: {}
+
+[consumers.billing]
+on:
+  Billed:
+    http:
+      url: "@env('BILLING', 'https://billing.example.com')/accounts/{{ event.aggregate_id }}"
+      method: "PUT"
+      json: { mail: "{{ data.mail }}", amount: "{{ data.amount }}" }
+      headers: { Authorization: "Bearer @env.secure('BILLING_TOKEN', 'only here')" }
+      timeout: "5s"
+      sign_with: "@env.secure('BILLING_KEY', 'only here')"
+    pii: true
+""",
     "consumers.*.retry": """\
 [consumers.patient]
 on: { Opened: { send: "Deposit", with: { amount: 5 } } }
@@ -203,6 +222,7 @@ source: "urn:example:bank"
 [http]
 listen: "127.0.0.1:8080"
 body_limit: "2MiB"
+allow_hosts: ["api.example.com", "backup.example.com"]
 """,
     "event_types": """\
 [event_types]
