@@ -52,7 +52,8 @@ class HttpServer:
                 headers: dict[str, str] = {}
                 while header := (await reader.readline()).decode().strip():
                     name, _, value = header.partition(":")
-                    headers[name.lower()] = value.strip()
+                    before = headers.get(name.lower())
+                    headers[name.lower()] = f"{before}, {value.strip()}" if before else value.strip()
                 body = await reader.readexactly(int(headers.get("content-length", "0")))
                 self.asked.append(Asked(method, path, headers, body))
                 answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
