@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hmac
-import re
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from tusk_runtime.consumers.failures import FinalFailure, TechnicalFailure
-from tusk_runtime.consumers.outside import Answer, Call, Outside
-from tusk_runtime.consumers.performing import Arguments, Moment, id_of, value_of
+from tusk_runtime.consumers.failures import FinalFailure, TechnicalFailure, line_of, masked
+from tusk_runtime.consumers.leaving import Answer, Call
+from tusk_runtime.consumers.outside import Outside
+from tusk_runtime.consumers.performing import Arguments, Moment, breaks_headers, id_of, value_of
 from tusk_runtime.events import id_text
-from tusk_runtime.language.secrets import MASK
 from tusk_runtime.model.consuming import Body, Consumer, Http
 from tusk_runtime.types import to_json
 
@@ -20,10 +19,6 @@ CONTENT_TYPES = {
     "form": "application/x-www-form-urlencoded",
     "body": "text/plain; charset=utf-8",
 }
-SHOWN = 200
-"""How many characters of an answer a dead letter keeps."""
-_UNSEEN = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
-_FORBIDDEN = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class HttpCaller:
@@ -48,7 +43,7 @@ class HttpCaller:
         try:
             answer = await self._outside.call(call)
         except (TechnicalFailure, FinalFailure) as error:
-            raise type(error)(_masked(str(error), action)) from error
+            raise type(error)(masked(str(error), action.secrets)) from error
         if 200 <= answer.status < 300:
             return
         failure = TechnicalFailure if _may_change(answer.status) else FinalFailure
@@ -69,7 +64,7 @@ def _call(action: Http, arguments: Arguments, key: str) -> Call:
         headers = {name: value for name, value in headers.items() if name.lower() not in names}
         headers |= {name: value.strip() for name, value in given.items()}
         for name, value in given.items():
-            if _FORBIDDEN.search(value):
+            if breaks_headers(value):
                 raise FinalFailure(f"the header `{name}` holds a character that none may hold")
     url = value_of(action.url.function, arguments)
     return Call(action.method, url, action.hosts, headers, body, action.timeout)
@@ -96,11 +91,5 @@ def _told(action: Http, call: Call, answer: Answer) -> str:
     message = f"{call.method} to `{urlsplit(call.url).hostname}` was answered with {answer.status}"
     if action.personal:
         return message
-    text = _UNSEEN.sub(" ", _masked(answer.body.decode(errors="replace"), action)).strip()
-    return f"{message}: {text[:SHOWN]}" if text else message
-
-
-def _masked(text: str, action: Http) -> str:
-    for secret in action.secrets:
-        text = text.replace(secret, MASK)
-    return text
+    text = line_of(masked(answer.body.decode(errors="replace"), action.secrets))
+    return f"{message}: {text}" if text else message

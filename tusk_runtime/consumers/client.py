@@ -9,7 +9,7 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 import httpx
 
 from tusk_runtime.consumers.failures import FinalFailure, TechnicalFailure
-from tusk_runtime.consumers.outside import Answer, Call
+from tusk_runtime.consumers.leaving import Answer, Call
 
 MOST_READ = 1024 * 1024
 """How many bytes of an answer are read."""

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import Any
 
 from tusk_runtime.errors import Refused, TuskError
 from tusk_runtime.expressions import ExpressionFailed
+from tusk_runtime.language.secrets import MASK
+
+SHOWN = 200
+"""How many characters of an answer a dead letter keeps."""
+_UNSEEN = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 
 
 class TechnicalFailure(TuskError):
@@ -45,3 +52,15 @@ def told(error: Exception) -> dict[str, Any]:
             return {"message": error.message, "kind": error.kind, **error.details}
         case _:
             return {"message": str(error) or type(error).__name__}
+
+
+def masked(text: str, hidden: Iterable[str]) -> str:
+    """A text without what nobody may see in it."""
+    for each in hidden:
+        text = text.replace(each, MASK)
+    return text
+
+
+def line_of(answer: str) -> str:
+    """The beginning of an answer, on one line."""
+    return _UNSEEN.sub(" ", answer).strip()[:SHOWN]

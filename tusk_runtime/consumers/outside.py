@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Protocol
 
+from tusk_runtime.consumers.leaving import Answer, Call, Message
+from tusk_runtime.consumers.smtp import send_mail
 from tusk_runtime.errors import StartFailed
 from tusk_runtime.model.application import Application
-from tusk_runtime.model.consuming import Http, Method
+from tusk_runtime.model.consuming import Http
 
 if TYPE_CHECKING:
     from tusk_runtime.consumers.client import Client
 
-
-class Call(NamedTuple):
-    """A call by HTTP. `hosts` are those that it may go to, `timeout` is in seconds."""
-
-    method: Method
-    url: str
-    hosts: frozenset[str]
-    headers: Mapping[str, str]
-    body: bytes
-    timeout: float
-
-
-class Answer(NamedTuple):
-    """What came back: the status, and the body, or as much of it as is read."""
-
-    status: int
-    body: bytes
+MAIL_THREADS = 8
+"""How many e-mails are sent at a time."""
 
 
 class Outside(Protocol):
@@ -42,6 +30,10 @@ class Outside(Protocol):
         """Make a call. Raises TechnicalFailure without an answer, FinalFailure if it cannot be made."""
         ...
 
+    async def mail(self, message: Message) -> None:
+        """Send an e-mail. Raises TechnicalFailure if the server may take it later, FinalFailure if not."""
+        ...
+
     async def close(self) -> None:
         """Let go of everything. Never raises."""
         ...
@@ -52,6 +44,7 @@ class Real:
 
     def __init__(self) -> None:
         self._client: Client | None = None
+        self._threads: ThreadPoolExecutor | None = None
 
     def prepare(self, application: Application) -> None:
         """Have a client if there are calls. Raises StartFailed without httpx."""
@@ -74,18 +67,28 @@ class Real:
         """Make it."""
         return await self._made().call(call)
 
+    async def mail(self, message: Message) -> None:
+        """Send it, in a thread of its own kind: none of the others waits for a slow server."""
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(MAIL_THREADS, "mail")
+        await asyncio.get_running_loop().run_in_executor(self._threads, send_mail, message)
+
     async def close(self) -> None:
-        """Close the client."""
+        """Close the client; what is being sent ends by itself."""
+        threads, self._threads = self._threads, None
+        if threads is not None:
+            threads.shutdown(wait=False, cancel_futures=True)
         client, self._client = self._client, None
         if client is not None:
             await client.close()
 
 
 class Recorded:
-    """Where nothing leaves: what would have is kept in `calls`, and everything is answered well."""
+    """Where nothing leaves: what would have is kept in `calls` and `mails`, and all of it counts as done."""
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
+        self.mails: list[Message] = []
 
     def prepare(self, application: Application) -> None:
         """Nothing is needed."""
@@ -94,6 +97,10 @@ class Recorded:
         """Keep the call; the answer is `{}`."""
         self.calls.append(call)
         return Answer(200, b"{}")
+
+    async def mail(self, message: Message) -> None:
+        """Keep the e-mail."""
+        self.mails.append(message)
 
     async def close(self) -> None:
         """Nothing is open."""

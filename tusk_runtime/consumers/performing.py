@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -14,6 +15,7 @@ from tusk_runtime.types import to_json
 A = TypeVar("A", contravariant=True)
 Arguments = tuple[Any, ...]
 """The values of the names that the expressions of an action see, and the event's id."""
+_FORBIDDEN = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class Moment(NamedTuple):
@@ -72,3 +74,8 @@ def id_of(group: str, event_id: bytes, what: str) -> bytes:
     digest[6] = (digest[6] & 0x0F) | 0x80
     digest[8] = (digest[8] & 0x3F) | 0x80
     return bytes(digest)
+
+
+def breaks_headers(value: str) -> bool:
+    """Whether a text holds what no header may hold, such as the end of a line."""
+    return _FORBIDDEN.search(value) is not None

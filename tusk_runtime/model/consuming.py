@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 
 from tusk_runtime.expressions import Expression
 from tusk_runtime.language.source import Span
+from tusk_runtime.model.configuration import Mail
 
 Backoff = Literal["fixed", "linear", "exponential"]
 Level = Literal["debug", "info", "warning", "error"]
@@ -101,7 +102,19 @@ class Http(NamedTuple):
         return f"Http(method={self.method!r}, hosts={sorted(self.hosts)!r}, span={self.span!r})"
 
 
-Action = Send | Log | Http
+class Email(NamedTuple):
+    """The action that sends an e-mail by a server. `to` gives a list of addresses."""
+
+    server: Mail
+    to: Expression
+    subject: Expression
+    text: Expression
+    when: Expression | None
+    for_each: Expression | None
+    span: Span
+
+
+Action = Send | Log | Http | Email
 
 
 class Consumer(NamedTuple):

@@ -7,7 +7,7 @@ from pathlib import PurePath
 from typing import cast, get_args
 
 from tusk_runtime.language.document import MapNode, ScalarNode
-from tusk_runtime.model import kafka
+from tusk_runtime.model import kafka, mail
 from tusk_runtime.model.codes import BAD_NAME, BAD_VALUE, MISSING_KEY
 from tusk_runtime.model.configuration import Backend, Postgres, Settings
 from tusk_runtime.model.context import Building
@@ -131,6 +131,7 @@ def read(b: Building, file: str) -> Settings:
         port=port,
         body_limit=http.size("body_limit", 1024 * 1024, LARGEST_BODY),
         allow_hosts=_hosts(http),
+        mail=mail.read(b),
     )
 
 

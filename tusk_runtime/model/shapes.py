@@ -71,6 +71,7 @@ SHAPES: Mapping[str, Shape] = {
     "host:port, or a list of them": alone(many(TEXT)),
     "number": alone(_NUMBER),
     "address": alone(TEXT),
+    "address, or a list of them": alone(many(TEXT)),
     "any value": alone(ANY),
     "map of texts": alone(MAP),
     "size": alone(_SIZE),

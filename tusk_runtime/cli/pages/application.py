@@ -329,6 +329,8 @@ def _action(event: str, said: Mapping[str, Any]) -> tuple[str, ...]:
     if "log" in said:
         line = said["log"]
         return code(event), "log", _assignments(line), "\n".join(only)
+    if "email" in said:
+        return code(event), "email", _assignments(said["email"]), "\n".join(only)
     if "http" in said:
         call = _map(said["http"])
         body = next((key for key in ("json", "form", "body") if key in call), None)

@@ -18,6 +18,7 @@ from tusk_runtime.model.context import Building
 from tusk_runtime.model.declarations.calling import HTTP_ACTION_KEYS, read_http
 from tusk_runtime.model.declarations.filling import Filled, Front, fill
 from tusk_runtime.model.declarations.ids import check_id
+from tusk_runtime.model.declarations.mailing import EMAIL_ACTION_KEYS, read_email
 from tusk_runtime.model.loops import AS, FOR_EACH, WHEN, read_condition, read_loop
 from tusk_runtime.model.reader import DESCRIPTION, LATER_HELP, Key, Reader, items_of, wrong_type
 from tusk_runtime.types import STRING, read_value
@@ -44,16 +45,17 @@ ACTION_KEYS = (
     FOR_EACH,
     AS,
     Key("http", "map", "Call an address.", keys=HTTP_ACTION_KEYS),
+    Key("email", "map", "Send an e-mail by the server of `[email]`.", keys=EMAIL_ACTION_KEYS),
     Key("pii", "`true` or `false`", "Whether an `http` action carries personal data out; `false`."),
     Key("publish", "map", "Write a message to a topic.", later=True),
-    Key("email", "map", "Send an e-mail.", later=True),
     Key("call", "name", "Call a function of Python.", later=True),
 )
-ACTIONS = ("send", "log", "http")
-LATER_ACTIONS = ("publish", "email", "call")
+ACTIONS = ("send", "log", "http", "email")
+LATER_ACTIONS = ("publish", "call")
 SHOWN = '`{ send: "Command" }` or `{ log: "text" }`'
 WITHOUT_WITH = {
     "log": "write what is to be seen into the text: `{{ data.field }}`",
+    "email": "write what is to be read into the text: `{{ data.field }}`",
     "http": "write what is sent into the call's own map: `json: { … }`",
 }
 """What to write in place of `with` beside an action that takes none."""
@@ -61,6 +63,12 @@ LOGGED = Place(
     "whoever reads the log of the process sees it",
     "name the aggregate instead: `{{ event.aggregate_id }}`",
 )
+WITHOUT_PII = {
+    "send": "mark the fields of the command: `pii` in their types",
+    "log": f"remove it: {LOGGED.why}",
+    "email": "remove it: personal data may go into e-mails",
+}
+"""What to write in place of `pii` beside an action that does not take it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +144,10 @@ def _read(
         _no_with(reader, kind)
         if kind == "log":
             action = _log(reader, scope, when, for_each)
+        elif kind == "email":
+            settings = upon.settings
+            declared = "email" in upon.b.sections
+            action = read_email(settings.mail, declared, reader, scope, when, for_each)
         else:
             action = read_http(upon.settings.allow_hosts, reader, scope, when, for_each)
     if "pii" in reader and kind != "http":
@@ -143,9 +155,7 @@ def _read(
             UNKNOWN_KEY,
             reader.span_of("pii"),
             f"{reader.what} has `pii` beside `{kind}`, and only `http` takes it",
-            help="mark the fields of the command: `pii` in their types"
-            if kind == "send"
-            else f"remove it: {LOGGED.why}",
+            help=WITHOUT_PII[kind],
         )
     return action
 

@@ -10,7 +10,7 @@ from tusk_runtime.language.document import Entry
 from tusk_runtime.model.application import EventType
 from tusk_runtime.model.codes import BAD_NAME, BAD_VALUE, MISSING_KEY, SAME_NAME, UNDECLARED_EVENT
 from tusk_runtime.model.configuration import Settings
-from tusk_runtime.model.consuming import Action, Backoff, Consumer, Http, Retry, Send
+from tusk_runtime.model.consuming import Action, Backoff, Consumer, Email, Http, Retry, Send
 from tusk_runtime.model.context import Building
 from tusk_runtime.model.declarations.actions import ACTION_KEYS, Upon, read_actions
 from tusk_runtime.model.declarations.projections import id_of
@@ -209,7 +209,8 @@ def _definition(b: Building, reader: Reader, on: Mapping[str, tuple[Action, ...]
     events = [event_definition(b.events[name]) for name in sorted(on)]
     actions = [action for each in on.values() for action in each]
     sends = [action for action in actions if isinstance(action, Send)]
-    hosts = [sorted(action.hosts) for action in actions if isinstance(action, Http)]
+    reached: list[object] = [sorted(action.hosts) for action in actions if isinstance(action, Http)]
+    reached += [tuple(action.server) for action in actions if isinstance(action, Email)]
     commands = [b.commands[name] for name in sorted({send.command for send in sends})]
     asked = [(c.name, c.aggregate, repr(c.fields), c.takes_aggregate_id) for c in commands]
     named = {c.aggregate for c in commands}
@@ -218,4 +219,4 @@ def _definition(b: Building, reader: Reader, on: Mapping[str, tuple[Action, ...]
         for a in b.aggregates.values()
         if a.name in named or not on.keys().isdisjoint(a.on)
     )
-    return definition_hash(plain, events, asked, [send.same for send in sends], ids, *hosts)
+    return definition_hash(plain, events, asked, [send.same for send in sends], ids, *reached)

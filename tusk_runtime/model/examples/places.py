@@ -153,6 +153,20 @@ on:
 [consumers.watch]
 on: { Deposited: { log: { level: "warning", message: "{{ data.amount }} at once" }, when: "{{ data.amount > 1000 }}" } }
 """,
+    "consumers.*.on.*.email": """\
+[events.Invited]
+fields: { mail: "email pii", name: "string" }
+
+[aggregates.Account.on]
+Invited: {}
+
+[email]
+smtp: "smtp.example.com:587"
+from: "Bank <bank@example.com>"
+
+[consumers.inviting]
+on: { Invited: { email: { to: ["{{ data.mail }}", "office@example.com"], subject: "Welcome, {{ data.name }}", text: "Your account is open." } } }
+""",
     "consumers.*.on.*.http": """\
 [events.Billed]
 fields: { mail: "email? pii", amount: "decimal(places=2)" }
@@ -223,6 +237,14 @@ source: "urn:example:bank"
 listen: "127.0.0.1:8080"
 body_limit: "2MiB"
 allow_hosts: ["api.example.com", "backup.example.com"]
+""",
+    "email": """\
+[email]
+smtp: "smtp.example.com:587"
+from: "Bank <bank@example.com>"
+user: "bank"
+password: "@env.secure('SMTP_PASSWORD', 'only here')"
+tls: "starttls"
 """,
     "event_types": """\
 [event_types]
