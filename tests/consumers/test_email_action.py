@@ -160,6 +160,14 @@ async def test_one_of_several_is_refused(stage: Stage, answer: str, standing: st
     assert len(ids) == (2 if standing == "retry" else 1)
 
 
+async def test_of_several_answers_the_one_that_may_change_counts(stage: Stage) -> None:
+    """Whom the server may take later is not lost for one whom it never takes."""
+    stage.server.answers = {"RCPT ann@example.org": "550 nobody", "RCPT bob@example.org": "450 busy"}
+    await stage.start(WELCOME.replace('"ann@example.org"', '["ann@example.org", "bob@example.org"]'))
+    await stage.open()
+    assert await stage.told() == ("retry", "the server of e-mails answered 450: busy")
+
+
 async def test_silence_of_the_server_is_tried_again(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """And so is one that is not there; other aggregates wait for neither."""
     monkeypatch.setattr(smtp, "SILENCE_SECONDS", 0.05)
@@ -181,8 +189,8 @@ async def test_silence_of_the_server_is_tried_again(stage: Stage, monkeypatch: p
 
 
 async def test_what_was_taken_is_not_sent_again_for_a_bad_end(stage: Stage) -> None:
-    """The server has it, whatever it says to the good-bye."""
-    stage.server.answers = {"QUIT": "421 no"}
+    """The server has it, though it does not answer the good-bye."""
+    stage.server.answers = {"QUIT": ""}
     await stage.start(WELCOME)
     await stage.open()
     assert (len(stage.server.given), await stage.letters()) == (1, [])
@@ -192,7 +200,7 @@ async def test_data_makes_no_headers(stage: Stage) -> None:
     """A line break in a subject is parked: what stands behind it would be another header."""
     await stage.start(WELCOME)
     await stage.open(owner="ann\r\nBcc: eve@example.org")
-    assert (await stage.told())[0] == "parked"
+    assert await stage.told() == ("parked", "the subject holds a character that none may hold")
     assert stage.server.given == []
 
 

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
 
+from tusk_runtime.consumers.functions import Function, find, run
 from tusk_runtime.consumers.leaving import Answer, Call, Message
 from tusk_runtime.consumers.smtp import send_mail
 from tusk_runtime.errors import StartFailed
 from tusk_runtime.model.application import Application
-from tusk_runtime.model.consuming import Http
+from tusk_runtime.model.consuming import Http, Python
 
 if TYPE_CHECKING:
     from tusk_runtime.consumers.client import Client
 
-MAIL_THREADS = 8
-"""How many e-mails are sent at a time."""
+THREADS = 16
+"""How many e-mails are sent, and functions run, at a time."""
 
 
 class Outside(Protocol):
@@ -34,6 +37,10 @@ class Outside(Protocol):
         """Send an e-mail. Raises TechnicalFailure if the server may take it later, FinalFailure if not."""
         ...
 
+    async def run(self, action: Python, arguments: Mapping[str, Any]) -> None:
+        """Call the function of an action. Raises TechnicalFailure if it raises anything."""
+        ...
+
     async def close(self) -> None:
         """Let go of everything. Never raises."""
         ...
@@ -45,12 +52,16 @@ class Real:
     def __init__(self) -> None:
         self._client: Client | None = None
         self._threads: ThreadPoolExecutor | None = None
+        self._functions: dict[str, Function] = {}
 
     def prepare(self, application: Application) -> None:
-        """Have a client if there are calls. Raises StartFailed without httpx."""
-        actions = (a for c in application.consumers.values() for each in c.on.values() for a in each)
+        """Have a client if there are calls, and the functions. Raises StartFailed."""
+        actions = [a for c in application.consumers.values() for each in c.on.values() for a in each]
         if any(isinstance(action, Http) for action in actions):
             self._made()
+        for action in actions:
+            if isinstance(action, Python):
+                self._functions[action.function] = find(action)
 
     def _made(self) -> Client:
         if self._client is None:
@@ -68,10 +79,21 @@ class Real:
         return await self._made().call(call)
 
     async def mail(self, message: Message) -> None:
-        """Send it, in a thread of its own kind: none of the others waits for a slow server."""
+        """Send it, in a thread."""
+        await self._in_a_thread(partial(send_mail, message))
+
+    async def run(self, action: Python, arguments: Mapping[str, Any]) -> None:
+        """Call it, in a thread."""
+        name = action.function
+        await self._in_a_thread(
+            partial(run, name, self._functions[name], arguments, personal=action.personal)
+        )
+
+    async def _in_a_thread(self, work: Callable[[], None]) -> None:
+        # Threads of their own: nothing else of the process waits for what is slow outside.
         if self._threads is None:
-            self._threads = ThreadPoolExecutor(MAIL_THREADS, "mail")
-        await asyncio.get_running_loop().run_in_executor(self._threads, send_mail, message)
+            self._threads = ThreadPoolExecutor(THREADS, "outside")
+        await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     async def close(self) -> None:
         """Close the client; what is being sent ends by itself."""
@@ -84,11 +106,12 @@ class Real:
 
 
 class Recorded:
-    """Where nothing leaves: what would have is kept in `calls` and `mails`, and all of it counts as done."""
+    """Where nothing leaves: what would have is kept, and all of it counts as done."""
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
         self.mails: list[Message] = []
+        self.runs: list[tuple[str, Mapping[str, Any]]] = []
 
     def prepare(self, application: Application) -> None:
         """Nothing is needed."""
@@ -101,6 +124,10 @@ class Recorded:
     async def mail(self, message: Message) -> None:
         """Keep the e-mail."""
         self.mails.append(message)
+
+    async def run(self, action: Python, arguments: Mapping[str, Any]) -> None:
+        """Keep the name of the function, and the arguments."""
+        self.runs.append((action.function, arguments))
 
     async def close(self) -> None:
         """Nothing is open."""

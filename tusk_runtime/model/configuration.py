@@ -91,7 +91,7 @@ class Mail(NamedTuple):
 class Settings(NamedTuple):
     """What the sections of settings say. `path` is that of the SQLite file, `body_limit` is in bytes; without
     `kafka` nothing is published. `allow_hosts` are the hosts, in small letters, that an expression may choose
-    for a call; without `mail` there are no e-mails."""
+    for a call; without `mail` there are no e-mails. `allow_python` lets actions run Python."""
 
     name: str
     version: str
@@ -105,3 +105,4 @@ class Settings(NamedTuple):
     body_limit: int = 1024 * 1024
     allow_hosts: frozenset[str] = frozenset()
     mail: Mail | None = None
+    allow_python: bool = False

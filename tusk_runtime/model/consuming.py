@@ -114,7 +114,21 @@ class Email(NamedTuple):
     span: Span
 
 
-Action = Send | Log | Http | Email
+class Python(NamedTuple):
+    """The action that calls a function of Python, `module:function`. `arguments` gives a map.
+
+    `personal` says that there is personal data among them.
+    """
+
+    function: str
+    arguments: Expression
+    personal: bool
+    when: Expression | None
+    for_each: Expression | None
+    span: Span
+
+
+Action = Send | Log | Http | Email | Python
 
 
 class Consumer(NamedTuple):

@@ -25,7 +25,7 @@ RUNTIME_KEYS = (
     ),
     Key("source", "text", "Where events come from, `meta.source`; the name where nothing is said."),
     Key("timezone", "zone", "The zone of days and hours.", later=True),
-    Key("allow_python", "`true` or `false`", "Whether actions may call Python.", later=True),
+    Key("allow_python", "`true` or `false`", "Whether the action `call` may run Python; `false`."),
 )
 HTTP_KEYS = (
     DESCRIPTION,
@@ -132,6 +132,7 @@ def read(b: Building, file: str) -> Settings:
         body_limit=http.size("body_limit", 1024 * 1024, LARGEST_BODY),
         allow_hosts=_hosts(http),
         mail=mail.read(b),
+        allow_python=runtime.flag("allow_python"),
     )
 
 

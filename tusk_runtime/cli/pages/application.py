@@ -342,5 +342,8 @@ def _action(event: str, said: Mapping[str, Any]) -> tuple[str, ...]:
             "" if body is None else _assignments(call[body]),
             "\n".join(only),
         )
+    if "call" in said:
+        arguments = _assignments(said["with"]) if "with" in said else ""
+        return code(event), f"call {code(_word(said['call']))}", arguments, "\n".join(only)
     fields = _assignments(said["with"]) if "with" in said else "from the event's fields"
     return code(event), f"send {code(_word(said.get('send')))}", fields, "\n".join(only)

@@ -19,6 +19,7 @@ from tusk_runtime.model.declarations.calling import HTTP_ACTION_KEYS, read_http
 from tusk_runtime.model.declarations.filling import Filled, Front, fill
 from tusk_runtime.model.declarations.ids import check_id
 from tusk_runtime.model.declarations.mailing import EMAIL_ACTION_KEYS, read_email
+from tusk_runtime.model.declarations.python import read_call
 from tusk_runtime.model.loops import AS, FOR_EACH, WHEN, read_condition, read_loop
 from tusk_runtime.model.reader import DESCRIPTION, LATER_HELP, Key, Reader, items_of, wrong_type
 from tusk_runtime.types import STRING, read_value
@@ -38,7 +39,7 @@ ACTION_KEYS = (
         "with",
         "map of fields",
         "The command's fields; what is not named is filled from the event's. `aggregate_id` beside them says "
-        "which aggregate is meant.",
+        "which aggregate is meant. Or the arguments of a `call`.",
     ),
     Key("log", "text or map", "Write a line to the log of the process.", keys=LOG_KEYS),
     WHEN,
@@ -46,12 +47,12 @@ ACTION_KEYS = (
     AS,
     Key("http", "map", "Call an address.", keys=HTTP_ACTION_KEYS),
     Key("email", "map", "Send an e-mail by the server of `[email]`.", keys=EMAIL_ACTION_KEYS),
-    Key("pii", "`true` or `false`", "Whether an `http` action carries personal data out; `false`."),
+    Key("call", "name", "Call a function of Python, `module:function`; `with` gives its arguments."),
+    Key("pii", "`true` or `false`", "Whether `http` carries personal data out, or `call` gets it; `false`."),
     Key("publish", "map", "Write a message to a topic.", later=True),
-    Key("call", "name", "Call a function of Python.", later=True),
 )
-ACTIONS = ("send", "log", "http", "email")
-LATER_ACTIONS = ("publish", "call")
+ACTIONS = ("send", "log", "http", "email", "call")
+LATER_ACTIONS = ("publish",)
 SHOWN = '`{ send: "Command" }` or `{ log: "text" }`'
 WITHOUT_WITH = {
     "log": "write what is to be seen into the text: `{{ data.field }}`",
@@ -141,20 +142,23 @@ def _read(
     if kind == "send":
         action: Action | None = _send(upon, reader, scope, when, for_each)
     else:
-        _no_with(reader, kind)
+        if kind != "call":
+            _no_with(reader, kind)
         if kind == "log":
             action = _log(reader, scope, when, for_each)
         elif kind == "email":
             settings = upon.settings
             declared = "email" in upon.b.sections
             action = read_email(settings.mail, declared, reader, scope, when, for_each)
+        elif kind == "call":
+            action = read_call(upon.settings.allow_python, reader, scope, when, for_each)
         else:
             action = read_http(upon.settings.allow_hosts, reader, scope, when, for_each)
-    if "pii" in reader and kind != "http":
+    if "pii" in reader and kind in WITHOUT_PII:
         reader.problems.error(
             UNKNOWN_KEY,
             reader.span_of("pii"),
-            f"{reader.what} has `pii` beside `{kind}`, and only `http` takes it",
+            f"{reader.what} has `pii` beside `{kind}`, and only `http` and `call` take it",
             help=WITHOUT_PII[kind],
         )
     return action
@@ -165,7 +169,7 @@ def _no_with(reader: Reader, kind: str) -> None:
         reader.problems.error(
             UNKNOWN_KEY,
             reader.span_of("with"),
-            f"{reader.what} has `with` beside `{kind}`, and only `send` takes one",
+            f"{reader.what} has `with` beside `{kind}`, and only `send` and `call` take one",
             help=WITHOUT_WITH[kind],
         )
 

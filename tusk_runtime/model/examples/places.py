@@ -143,9 +143,13 @@ on_refused: "ignore"
 [events.Shared]
 fields: { by: "uuid", parts: "list<decimal(places=2)>" }
 
+[runtime]
+allow_python: true
+
 [consumers.sharing]
 on:
   Shared:
+    - { call: "bank.tools:shared", with: { by: "{{ data.by }}" } }
     - { log: "shared in {{ length(data.parts) }} parts", when: "{{ length(data.parts) > 10 }}" }
     - { send: "Deposit", for_each: "{{ data.parts }}", as: "part", with: { aggregate_id: "{{ data.by }}", amount: "{{ part }}" } }
 """,
@@ -231,6 +235,7 @@ by: { user_id: "bob", roles: ["clerk"], tenant_id: "north" }
 name: "bank"
 version: "1.4"
 source: "urn:example:bank"
+allow_python: false
 """,
     "http": """\
 [http]
