@@ -117,6 +117,7 @@ on:
   Opened:
     - { send: "Deposit", with: { amount: 5 }, when: "{{ data.owner != 'mallory' }}" }
     - { log: "opened" }
+    - { http: { url: "https://example.com/{{ data.owner }}", form: { owner: "{{ data.owner }}" }, sign_with: "s3cret" } }
   Closed: { log: { level: "error", message: "{{ event.aggregate_id }} is closed" } }
 """
 
@@ -132,6 +133,9 @@ def test_what_a_consumer_does_is_told(tmp_path: Path) -> None:
     row = "| [`Opened`](events.md#Opened) | send [`Deposit`](commands.md#Deposit) | `amount: 5` | `when:"
     assert row in page
     assert "| [`Opened`](events.md#Opened) | log | `opened` |" in page
+    call = "| http `POST https://example.com/{{ data.owner }}` | `owner: {{ data.owner }}` |"
+    assert f"| [`Opened`](events.md#Opened) {call}" in page
+    assert "s3cret" not in "".join(found.values())
     assert "`level: error`<br>`message: {{ event.aggregate_id }} is closed`" in page
     assert "Handled by: [`welcome`](consumers.md#welcome)." in found["events"]
 

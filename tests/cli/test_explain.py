@@ -29,7 +29,7 @@ def explain(*arguments: str) -> Result:
         ("[commands]", ["commands (section)", "aggregate", "(required)", "Not available yet: "]),
         ("[consumers]", ["consumers (section)", "[consumers.Name]", "on", "retry", "Not available yet: "]),
         ("consumers.mailer.on.Opened.send", ["consumers.*.on.*.send (key)"]),
-        ("consumers.*.on.*.email", ["does not build it yet"]),
+        ("consumers.*.on.*.publish", ["does not build it yet"]),
         ("decimal", ["decimal (type)", "decimal(min=…, max=…, places=…)", "decimal (function)"]),
         ("places", ["places (constraint)", "A constraint of `decimal`"]),
         ("round", ["round (function)", "round(n: N, places: integer = none"]),

@@ -96,7 +96,7 @@ def test_a_slip_in_a_key_does_not_validate(file: Path) -> None:
         ("queries", '[queries.a]\nfrom: "accounts"\nallow: "meta.user_id != null"'),
         ("queries", '[queries.a]\nfrom: "accounts"\ncache: "5m"'),
         ("consumers", '[consumers.a]\non: { Opened: { sned: "Close" } }'),
-        ("consumers", '[consumers.a]\non: { Opened: { http: { url: "x" } } }'),
+        ("consumers", "[consumers.a]\non: { Opened: { http: { json: 1 } } }"),
         ("consumers", '[consumers.a]\non: { Opened: { log: { level: "info" } } }'),
         ("consumers", '[consumers.a]\non: { Opened: { log: { level: "loud", message: "x" } } }'),
         ("consumers", '[consumers.a]\non: { Opened: { log: "x" } }\ntimeout: 30'),

@@ -17,6 +17,7 @@ from tusk_runtime.consumers.acting import Actor
 from tusk_runtime.errors import Unavailable
 from tusk_runtime.events import Caller, StoredEvent, id_text
 from tusk_runtime.following.follower import Follower
+from tusk_runtime.model.consuming import Send
 from tusk_runtime.running.backends import memory_store
 from tusk_runtime.running.runtime import Runtime
 from tusk_runtime.store.deliveries import Letter
@@ -159,14 +160,14 @@ async def test_progress_moves_only_behind_the_effect(stage: Stage) -> None:
     """What could not be sent is sent later, and meanwhile nothing says that it was."""
     await stage.start(GREETING)
     runner, sent = stage.runner("Greeting"), asyncio.Event()
-    actor = runner.hands._actor  # type: ignore[attr-defined]
-    send = actor._send
+    sender = runner.hands._actor._performers[Send]  # type: ignore[attr-defined]
+    send = sender._send
 
     async def gone(*_: object, **__: object) -> None:
         sent.set()
         raise Unavailable("the database is gone")
 
-    actor._send = gone
+    sender._send = gone
     await stage.run("Open", owner="ann")
     await sent.wait()
     await asyncio.sleep(0.05)
@@ -175,7 +176,7 @@ async def test_progress_moves_only_behind_the_effect(stage: Stage) -> None:
         "the database is gone"
         in {part.name: part.error for part in (await stage.runtime.status()).parts}["Greeting"]
     )
-    actor._send = send
+    sender._send = send
     await stage.settled()
     assert await stage.balance() == 1
     assert runner.error == ""

@@ -10,7 +10,7 @@ from typing import Any
 import model_golden
 import pytest
 
-from tusk_runtime.model.consuming import Consumer, Log, Retry, Send
+from tusk_runtime.model.consuming import Consumer, Email, Http, Log, Retry, Send
 
 BANK = """
 [events]
@@ -197,3 +197,28 @@ def test_the_definition_changes_with_the_target() -> None:
         consumer(text, more.replace('emit: "Seen"', 'emit: ["Seen", "Written"]')),
     )
     assert one.definition != other.definition
+
+
+def test_the_definition_changes_with_what_is_reached() -> None:
+    """The hosts that may be called, and the server of e-mails, stand elsewhere in the file."""
+    call = 'on: { Opened: { http: { url: "https://{{ data.owner }}/" } } }'
+    hosts = ('[http]\nallow_hosts: ["a.example.com"]\n', '[http]\nallow_hosts: ["b.example.com"]\n')
+    assert consumer(call, hosts[0]).definition != consumer(call, hosts[1]).definition
+    mail = 'on: { Opened: { email: { to: "a@example.com", subject: "x", text: "x" } } }'
+    server = '[email]\nsmtp: "smtp.example.com:25"\nfrom: "b@example.com"\nuser: "u"\npassword: "one"\n'
+    other = server.replace("one", "two")
+    assert consumer(mail, server).definition != consumer(mail, other).definition
+    (found,) = consumer(mail, server).on["Opened"]
+    assert isinstance(found, Email)
+    assert "one" not in repr(found.server)
+
+
+def test_secrets_of_a_call_are_known() -> None:
+    """Longest first, so that none shows a part of another; what the names of keys tell counts, too."""
+    (found,) = consumer(
+        """on: { Opened: { http: { url: "https://u:pw@example.com/", json: { api_key: "abc", n: 1 }, """
+        """sign_with: "k", headers: { Authorization: "Bearer longest", X-A: "@env.secure('NONE', 'hidden')" } } } }"""
+    ).on["Opened"]
+    assert isinstance(found, Http)
+    assert found.secrets == ("Bearer longest", "longest", "Bearer", "hidden", "abc", "pw", "k")
+    assert "longest" not in repr(found)

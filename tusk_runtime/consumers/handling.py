@@ -9,7 +9,8 @@ import random
 import orjson
 
 from tusk_runtime.clock import Clock
-from tusk_runtime.consumers.acting import ActionFailed, Actor
+from tusk_runtime.consumers.acting import Actor
+from tusk_runtime.consumers.failures import ActionFailed
 from tusk_runtime.events import StoredEvent
 from tusk_runtime.failpoints import hit
 from tusk_runtime.following.hands import Hands
@@ -45,10 +46,11 @@ class ConsumerHands(Hands):
             return None
         except ActionFailed as failure:
             action, told = failure.action, failure.told
-            refused, again = failure.refused, False
+            refused, technical = failure.refused, failure.technical
         except TimeoutError:
-            action, refused, again = letter.action, False, attempts < self._consumer.retry.attempts
+            action, refused, technical = letter.action, False, True
             told = {"message": f"it took longer than {self._consumer.timeout:g} s"}
+        again = technical and attempts < self._consumer.retry.attempts
         now = self._clock.now()
         left = letter._replace(
             standing="refused" if refused else "retry" if again else "parked",

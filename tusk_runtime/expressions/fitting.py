@@ -19,7 +19,7 @@ from tusk_runtime.types.relations import same_form
 class Place(NamedTuple):
     """Where a value goes: why personal data may not go there, in words, and what to write so that it may.
 
-    `open`: it may, since the value is only compared.
+    `open`: it may, since the value is only compared, or since the file says that it may.
     """
 
     why: str = "the place that it goes to is not marked `pii`"

@@ -12,7 +12,7 @@ from tusk_runtime.language.source import Span
 MASK = "***"
 
 _SECRET_KEY = re.compile(
-    r"(?:^|[_-])(?:password|passwd|passphrase|pwd|secret|token|credential|"
+    r"(?:^|[_-])(?:password|passwd|passphrase|pwd|secret|token|credential|sign[_-]with|"
     r"(?:api|private|access|encryption|signing|secret|auth|account)[_-]?key)s?\Z"
 )
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")

@@ -70,9 +70,28 @@ class Kafka(NamedTuple):
     sasl: Sasl | None = None
 
 
+MailTls = Literal["starttls", "ssl", "none"]
+"""How a connection to a server of e-mails is encrypted: after a greeting, from its beginning, or not."""
+
+
+class Mail(NamedTuple):
+    """A server that e-mails are given to. `sender` is whom they come from; without `user` nobody signs in."""
+
+    host: str
+    port: int
+    sender: str
+    user: str = ""
+    password: str = ""
+    tls: MailTls = "starttls"
+
+    def __repr__(self) -> str:
+        return f"Mail(host={self.host!r}, port={self.port!r}, user={self.user!r}, password={MASK!r})"
+
+
 class Settings(NamedTuple):
     """What the sections of settings say. `path` is that of the SQLite file, `body_limit` is in bytes; without
-    `kafka` nothing is published."""
+    `kafka` nothing is published. `allow_hosts` are the hosts, in small letters, that an expression may choose
+    for a call; without `mail` there are no e-mails. `allow_python` lets actions run Python."""
 
     name: str
     version: str
@@ -84,3 +103,6 @@ class Settings(NamedTuple):
     host: str = "127.0.0.1"
     port: int = 8080
     body_limit: int = 1024 * 1024
+    allow_hosts: frozenset[str] = frozenset()
+    mail: Mail | None = None
+    allow_python: bool = False

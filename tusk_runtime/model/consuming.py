@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 
 from tusk_runtime.expressions import Expression
 from tusk_runtime.language.source import Span
+from tusk_runtime.model.configuration import Mail
 
 Backoff = Literal["fixed", "linear", "exponential"]
 Level = Literal["debug", "info", "warning", "error"]
@@ -63,7 +64,71 @@ class Log(NamedTuple):
     span: Span
 
 
-Action = Send | Log
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"]
+BodyKind = Literal["json", "form", "body"]
+
+
+class Body(NamedTuple):
+    """What a call carries: any JSON, a map of texts as of a form, or a text as it is."""
+
+    kind: BodyKind
+    value: Expression
+
+
+class Http(NamedTuple):
+    """The action that calls an address.
+
+    `url` gives a text, whose host must be one of `hosts`, in small letters. `headers` gives a map of texts.
+    `address` is the URL as it is written, which tells the actions of a list apart. `timeout` is in seconds.
+    With `sign_with` the body is signed by it. `secrets` are hidden wherever something is told of the call;
+    `personal` says that it carries personal data.
+    """
+
+    method: Method
+    url: Expression
+    address: str
+    hosts: frozenset[str]
+    headers: Expression | None
+    body: Body | None
+    timeout: float
+    sign_with: str | None
+    secrets: tuple[str, ...]
+    personal: bool
+    when: Expression | None
+    for_each: Expression | None
+    span: Span
+
+    def __repr__(self) -> str:
+        return f"Http(method={self.method!r}, hosts={sorted(self.hosts)!r}, span={self.span!r})"
+
+
+class Email(NamedTuple):
+    """The action that sends an e-mail by a server. `to` gives a list of addresses."""
+
+    server: Mail
+    to: Expression
+    subject: Expression
+    text: Expression
+    when: Expression | None
+    for_each: Expression | None
+    span: Span
+
+
+class Python(NamedTuple):
+    """The action that calls a function of Python, `module:function`. `arguments` gives a map.
+
+    `personal` says that there is personal data among them.
+    """
+
+    function: str
+    arguments: Expression
+    personal: bool
+    when: Expression | None
+    for_each: Expression | None
+    span: Span
+
+
+Action = Send | Log | Http | Email | Python
 
 
 class Consumer(NamedTuple):

@@ -13,7 +13,7 @@ from tusk_runtime.language import codes as language_codes  # noqa: F401 - define
 from tusk_runtime.language.diagnostics import CODES, Code
 from tusk_runtime.language.rejected import REJECTED
 from tusk_runtime.model import codes as model_codes  # noqa: F401 - defines its codes
-from tusk_runtime.model import event_structure, kafka, settings
+from tusk_runtime.model import event_structure, kafka, mail, settings
 from tusk_runtime.model import stored_versions as _stored_versions  # noqa: F401 - defines its code
 from tusk_runtime.model.declarations import (
     aggregates,
@@ -47,6 +47,7 @@ DECLARED: Mapping[str, Sequence[Key]] = {
 SET: Mapping[str, Sequence[Key]] = {
     "runtime": settings.RUNTIME_KEYS,
     "http": settings.HTTP_KEYS,
+    "email": mail.EMAIL_KEYS,
     "event_types": own_events.KEYS,
     "event_structure": event_structure.KEYS,
     "event_store": settings.EVENT_STORE_KEYS,

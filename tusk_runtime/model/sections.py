@@ -23,6 +23,7 @@ SECTIONS: dict[str, str] = {
     "tests": "Examples that `tusk test` runs.",
     "runtime": "The application's name and version.",
     "http": "Where the API and the page are served.",
+    "email": "The server that e-mails are sent by.",
     "event_types": "Which events the runtime gives of its own accord.",
     "event_store": "Where events are kept.",
     "store_config": "The settings of the store, and of Kafka.",
@@ -31,7 +32,7 @@ SECTIONS: dict[str, str] = {
 """The sections that this version builds."""
 
 LATER = frozenset({
-    "views", "streams", "metrics", "schedules", "sagas", "auth", "email", "features",
+    "views", "streams", "metrics", "schedules", "sagas", "auth", "features",
     "event_architecture", "architecture_principles", "aggregate_design",
     "event_store_operations", "command_side", "query_side", "kafka_integration",
     "event_producer", "event_consumer", "read_model_projections", "materialized_views", "saga_implementation",

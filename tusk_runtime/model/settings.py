@@ -7,7 +7,7 @@ from pathlib import PurePath
 from typing import cast, get_args
 
 from tusk_runtime.language.document import MapNode, ScalarNode
-from tusk_runtime.model import kafka
+from tusk_runtime.model import kafka, mail
 from tusk_runtime.model.codes import BAD_NAME, BAD_VALUE, MISSING_KEY
 from tusk_runtime.model.configuration import Backend, Postgres, Settings
 from tusk_runtime.model.context import Building
@@ -25,13 +25,18 @@ RUNTIME_KEYS = (
     ),
     Key("source", "text", "Where events come from, `meta.source`; the name where nothing is said."),
     Key("timezone", "zone", "The zone of days and hours.", later=True),
-    Key("allow_python", "`true` or `false`", "Whether actions may call Python.", later=True),
+    Key("allow_python", "`true` or `false`", "Whether the action `call` may run Python; `false`."),
 )
 HTTP_KEYS = (
     DESCRIPTION,
     Key("listen", "host:port", "Where the API and the page are served; `127.0.0.1:8080`."),
     Key("body_limit", "size", "The largest body that is read; `1MiB`, at most 64MiB."),
-    Key("allow_hosts", "names", "The hosts that actions may call.", later=True),
+    Key(
+        "allow_hosts",
+        "names",
+        "The hosts that an `http` action may call where an expression decides which; one that is written out "
+        "needs no entry.",
+    ),
 )
 EVENT_STORE_KEYS = (
     DESCRIPTION,
@@ -89,6 +94,8 @@ STORE_CONFIG_KEYS = (
 )
 LARGEST_BODY = 64 * 1024 * 1024
 _LISTEN = re.compile(r"(?:(?P<host>\[[0-9a-fA-F:.]+\]|[^:\[\]\s]+):)?(?P<port>\d{1,5})\Z", re.ASCII)
+HOST = re.compile(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*", re.ASCII)
+"""The name of a host, or an address of four numbers."""
 PARTITIONS = 16
 """Partitions of a table of events that is partitioned by aggregate."""
 _TABLE = re.compile(r"(?!pg_|tusk_)[a-z][a-z0-9_]{0,39}\Z", re.ASCII)
@@ -123,6 +130,9 @@ def read(b: Building, file: str) -> Settings:
         host=host,
         port=port,
         body_limit=http.size("body_limit", 1024 * 1024, LARGEST_BODY),
+        allow_hosts=_hosts(http),
+        mail=mail.read(b),
+        allow_python=runtime.flag("allow_python"),
     )
 
 
@@ -192,6 +202,22 @@ def _name(runtime: Reader) -> str:
         )
         return ""
     return name
+
+
+def _hosts(http: Reader) -> frozenset[str]:
+    found = set()
+    for node in http.texts("allow_hosts", "the name of a host, or a list of them"):
+        name = str(node.value)
+        if HOST.fullmatch(name):
+            found.add(name.lower())
+            continue
+        http.problems.error(
+            BAD_VALUE,
+            node.span,
+            f"`allow_hosts` of [http] is {shape(node)}, which is no name of a host",
+            help="write the name alone, without a scheme, a port, a path or `*`: `api.example.com`",
+        )
+    return frozenset(found)
 
 
 def _listen(http: Reader) -> tuple[str, int]:

@@ -10,6 +10,7 @@ from tusk_runtime.aggregates.bus import CommandBus
 from tusk_runtime.clock import Clock
 from tusk_runtime.consumers.acting import Actor
 from tusk_runtime.consumers.handling import ConsumerHands
+from tusk_runtime.consumers.outside import Outside
 from tusk_runtime.errors import NotFound, StartFailed
 from tusk_runtime.events import Caller
 from tusk_runtime.following.follower import Follower
@@ -38,15 +39,17 @@ class Followers:
         bus: CommandBus,
         clock: Clock,
         *,
+        outside: Outside,
         publishing: bool,
         before: Followers | None = None,
     ) -> None:
-        """Without `publishing` there is no relay: nothing leaves. Raises StartFailed."""
-        self._store, self._bus, self._clock = store, bus, clock
+        """Without `publishing` there is no relay. Actions reach outside by `outside`. Raises StartFailed."""
+        self._store, self._bus, self._clock, self._outside = store, bus, clock, outside
         self._before = before
         self._definitions: dict[str, object] = {}
         self._fresh: list[Follower] = []
         self.runners: dict[str, Follower] = {}
+        outside.prepare(application)
         if publishing and application.settings.kafka is not None:
             self._publish(application)
         for consumer in application.consumers.values():
@@ -69,7 +72,7 @@ class Followers:
 
     def _consume(self, consumer: Consumer, application: Application) -> None:
         if not self._taken_over(consumer.name, consumer.definition):
-            actor = Actor(consumer, application, self._bus.execute)
+            actor = Actor(consumer, application, self._bus.execute, self._outside)
             hands = ConsumerHands(actor, self._store.events, self._clock)
             self._add(Follower(consumer.name, consumer.batch_size, hands, self._store))
 

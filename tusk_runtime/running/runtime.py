@@ -13,6 +13,7 @@ import orjson
 from tusk_runtime.aggregates.bus import CommandBus
 from tusk_runtime.aggregates.decide import meta_of
 from tusk_runtime.clock import Clock, SystemClock, to_datetime
+from tusk_runtime.consumers.outside import Outside, Real, Recorded
 from tusk_runtime.errors import (
     Invalid,
     NotFound,
@@ -65,13 +66,16 @@ class Runtime:
         *,
         publishing: bool = True,
     ) -> None:
-        """Without `publishing` no event leaves the application. Raises StartFailed."""
+        """Without `publishing` nothing leaves: no event, and calls are only recorded. Raises StartFailed."""
         self._store = store
         self._clock = clock or SystemClock()
         self._bus = CommandBus(store.events, application, self._clock)
         self._reads = ReadSide(application, store)
         self._publishing = publishing
-        self._followers = Followers(application, store, self._bus, self._clock, publishing=publishing)
+        self._outside: Outside = Real() if publishing else Recorded()
+        self._followers = Followers(
+            application, store, self._bus, self._clock, outside=self._outside, publishing=publishing
+        )
         self._changing = asyncio.Lock()
         self._application = application
         self._renamed = application.stored.renamed()
@@ -120,6 +124,7 @@ class Runtime:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(DRAIN_SECONDS):
                     await self._bus.stop()
+            await self._outside.close()
             await self._reads.stop()
             await self._store.close()
 
@@ -333,8 +338,8 @@ class Runtime:
 
         What changed in the read side is built beside and caught up first, while the old one serves. Then
         commands and queries change over between two groups of commands. With the old application untouched,
-        it raises Unavailable if the new one cannot be built, or InvalidConfiguration if that does not say how
-        to read what is stored; a cancelled call leaves the old one too.
+        it raises Unavailable or StartFailed if the new one cannot be built, or InvalidConfiguration if that
+        does not say how to read what is stored; a cancelled call leaves the old one too.
         """
         restart = needs_restart(self._application.settings, application.settings)
         if restart:
@@ -384,6 +389,7 @@ class Runtime:
             self._store,
             self._bus,
             self._clock,
+            outside=self._outside,
             publishing=self._publishing,
             before=self._followers,
         )

@@ -329,5 +329,21 @@ def _action(event: str, said: Mapping[str, Any]) -> tuple[str, ...]:
     if "log" in said:
         line = said["log"]
         return code(event), "log", _assignments(line), "\n".join(only)
+    if "email" in said:
+        return code(event), "email", _assignments(said["email"]), "\n".join(only)
+    if "http" in said:
+        call = _map(said["http"])
+        body = next((key for key in ("json", "form", "body") if key in call), None)
+        method = call.get("method", "POST" if body else "GET")
+        address = f"{_word(method)} {_word(call.get('url'))}"
+        return (
+            code(event),
+            f"http {code(address)}",
+            "" if body is None else _assignments(call[body]),
+            "\n".join(only),
+        )
+    if "call" in said:
+        arguments = _assignments(said["with"]) if "with" in said else ""
+        return code(event), f"call {code(_word(said['call']))}", arguments, "\n".join(only)
     fields = _assignments(said["with"]) if "with" in said else "from the event's fields"
     return code(event), f"send {code(_word(said.get('send')))}", fields, "\n".join(only)

@@ -11,13 +11,17 @@ from tusk_runtime.language.diagnostics import Problems
 from tusk_runtime.language.document import Entry, MapNode, Node, ScalarNode
 from tusk_runtime.language.source import Span
 from tusk_runtime.model.application import Aggregate, Command, EventType
-from tusk_runtime.model.codes import BAD_VALUE, MISSING_KEY, NO_TARGET, UNKNOWN_KEY
+from tusk_runtime.model.codes import BAD_VALUE, MISSING_KEY, NO_TARGET, NOT_YET, UNKNOWN_KEY
+from tusk_runtime.model.configuration import Settings
 from tusk_runtime.model.consuming import Action, Level, Log, Send
 from tusk_runtime.model.context import Building
+from tusk_runtime.model.declarations.calling import HTTP_ACTION_KEYS, read_http
 from tusk_runtime.model.declarations.filling import Filled, Front, fill
 from tusk_runtime.model.declarations.ids import check_id
+from tusk_runtime.model.declarations.mailing import EMAIL_ACTION_KEYS, read_email
+from tusk_runtime.model.declarations.python import read_call
 from tusk_runtime.model.loops import AS, FOR_EACH, WHEN, read_condition, read_loop
-from tusk_runtime.model.reader import DESCRIPTION, Key, Reader, items_of, wrong_type
+from tusk_runtime.model.reader import DESCRIPTION, LATER_HELP, Key, Reader, items_of, wrong_type
 from tusk_runtime.types import STRING, read_value
 
 ID = "aggregate_id"
@@ -35,25 +39,37 @@ ACTION_KEYS = (
         "with",
         "map of fields",
         "The command's fields; what is not named is filled from the event's. `aggregate_id` beside them says "
-        "which aggregate is meant.",
+        "which aggregate is meant. Or the arguments of a `call`.",
     ),
     Key("log", "text or map", "Write a line to the log of the process.", keys=LOG_KEYS),
     WHEN,
     FOR_EACH,
     AS,
+    Key("http", "map", "Call an address.", keys=HTTP_ACTION_KEYS),
+    Key("email", "map", "Send an e-mail by the server of `[email]`.", keys=EMAIL_ACTION_KEYS),
+    Key("call", "name", "Call a function of Python, `module:function`; `with` gives its arguments."),
+    Key("pii", "`true` or `false`", "Whether `http` carries personal data out, or `call` gets it; `false`."),
     Key("publish", "map", "Write a message to a topic.", later=True),
-    Key("http", "map", "Call an address.", later=True),
-    Key("email", "map", "Send an e-mail.", later=True),
-    Key("call", "name", "Call a function of Python.", later=True),
-    Key("pii", "`true`", "Let personal data out.", later=True),
 )
-ACTIONS = ("send", "log")
-LATER_ACTIONS = ("publish", "http", "email", "call")
+ACTIONS = ("send", "log", "http", "email", "call")
+LATER_ACTIONS = ("publish",)
 SHOWN = '`{ send: "Command" }` or `{ log: "text" }`'
+WITHOUT_WITH = {
+    "log": "write what is to be seen into the text: `{{ data.field }}`",
+    "email": "write what is to be read into the text: `{{ data.field }}`",
+    "http": "write what is sent into the call's own map: `json: { … }`",
+}
+"""What to write in place of `with` beside an action that takes none."""
 LOGGED = Place(
     "whoever reads the log of the process sees it",
     "name the aggregate instead: `{{ event.aggregate_id }}`",
 )
+WITHOUT_PII = {
+    "send": "mark the fields of the command: `pii` in their types",
+    "log": f"remove it: {LOGGED.why}",
+    "email": "remove it: personal data may go into e-mails",
+}
+"""What to write in place of `pii` beside an action that does not take it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +81,7 @@ class Upon:
     """
 
     b: Building
+    settings: Settings
     event: EventType
     owners: Collection[str]
     scope: Scope
@@ -100,12 +117,61 @@ def _action(upon: Upon, node: MapNode) -> Action | None:
     kind = _kind(reader)
     if kind is None:
         return None
+    if kind == "http" and "as" in reader and "for_each" not in reader:
+        problems.error(
+            NOT_YET,
+            reader.span_of("as"),
+            f"`as` beside `http` in {upon.what}, the answer's name in later actions, is not available yet",
+            help=LATER_HELP,
+        )
+        return None
     scope, for_each = read_loop(reader, upon.scope)
     when = read_condition(reader, "when", scope)
-    action = _send(upon, reader, scope, when, for_each) if kind == "send" else None
-    if kind == "log":
-        action = _log(reader, scope, when, for_each)
+    action = _read(kind, upon, reader, scope, when, for_each)
     return action if len(problems) == before else None
+
+
+def _read(
+    kind: str,
+    upon: Upon,
+    reader: Reader,
+    scope: Scope,
+    when: Expression | None,
+    for_each: Expression | None,
+) -> Action | None:
+    if kind == "send":
+        action: Action | None = _send(upon, reader, scope, when, for_each)
+    else:
+        if kind != "call":
+            _no_with(reader, kind)
+        if kind == "log":
+            action = _log(reader, scope, when, for_each)
+        elif kind == "email":
+            settings = upon.settings
+            declared = "email" in upon.b.sections
+            action = read_email(settings.mail, declared, reader, scope, when, for_each)
+        elif kind == "call":
+            action = read_call(upon.settings.allow_python, reader, scope, when, for_each)
+        else:
+            action = read_http(upon.settings.allow_hosts, reader, scope, when, for_each)
+    if "pii" in reader and kind in WITHOUT_PII:
+        reader.problems.error(
+            UNKNOWN_KEY,
+            reader.span_of("pii"),
+            f"{reader.what} has `pii` beside `{kind}`, and only `http` and `call` take it",
+            help=WITHOUT_PII[kind],
+        )
+    return action
+
+
+def _no_with(reader: Reader, kind: str) -> None:
+    if "with" in reader:
+        reader.problems.error(
+            UNKNOWN_KEY,
+            reader.span_of("with"),
+            f"{reader.what} has `with` beside `{kind}`, and only `send` and `call` take one",
+            help=WITHOUT_WITH[kind],
+        )
 
 
 def _kind(reader: Reader) -> str | None:
@@ -136,13 +202,6 @@ def _no_action(problems: Problems, span: Span, what: str) -> None:
 
 
 def _log(reader: Reader, scope: Scope, when: Expression | None, for_each: Expression | None) -> Action | None:
-    if "with" in reader:
-        reader.problems.error(
-            UNKNOWN_KEY,
-            reader.span_of("with"),
-            f"{reader.what} has `with` beside `log`, and only `send` takes one",
-            help="write what is to be seen into the text: `{{ data.field }}`",
-        )
     node, level = reader.node_of("log"), "info"
     if isinstance(node, MapNode):
         what = f"`log` of {reader.what}"

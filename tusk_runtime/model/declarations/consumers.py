@@ -9,7 +9,8 @@ from typing import Literal, cast, get_args
 from tusk_runtime.language.document import Entry
 from tusk_runtime.model.application import EventType
 from tusk_runtime.model.codes import BAD_NAME, BAD_VALUE, MISSING_KEY, SAME_NAME, UNDECLARED_EVENT
-from tusk_runtime.model.consuming import Action, Backoff, Consumer, Retry, Send
+from tusk_runtime.model.configuration import Settings
+from tusk_runtime.model.consuming import Action, Backoff, Consumer, Email, Http, Retry, Send
 from tusk_runtime.model.context import Building
 from tusk_runtime.model.declarations.actions import ACTION_KEYS, Upon, read_actions
 from tusk_runtime.model.declarations.projections import id_of
@@ -68,21 +69,23 @@ _GROUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}", re.ASCII)
 OnRefused = Literal["dead_letter", "ignore"]
 
 
-def read(b: Building) -> None:
+def read(b: Building, settings: Settings) -> None:
     """Read all consumers into `b.consumers`."""
     owners = _owners(b)
     groups: dict[str, tuple[str, Reader]] = {}
     for entry, node in b.declarations("consumers"):
         reader = Reader(node, KEYS, f"the consumer `{entry.key}`", b.problems, entry.key_span, HINT)
-        consumer = _consumer(b, reader, entry.key, owners)
+        consumer = _consumer(b, settings, reader, entry.key, owners)
         b.consumers[entry.key] = consumer
         if consumer.group in groups:
             _same_group(consumer, reader, *groups[consumer.group])
         groups.setdefault(consumer.group, (entry.key, reader))
 
 
-def _consumer(b: Building, reader: Reader, name: str, owners: Mapping[str, Collection[str]]) -> Consumer:
-    on = _on(b, reader, owners)
+def _consumer(
+    b: Building, settings: Settings, reader: Reader, name: str, owners: Mapping[str, Collection[str]]
+) -> Consumer:
+    on = _on(b, settings, reader, owners)
     return Consumer(
         name,
         _group(reader, name),
@@ -108,7 +111,9 @@ def _owners(b: Building) -> dict[str, dict[str, None]]:
     return found
 
 
-def _on(b: Building, reader: Reader, owners: Mapping[str, Collection[str]]) -> dict[str, tuple[Action, ...]]:
+def _on(
+    b: Building, settings: Settings, reader: Reader, owners: Mapping[str, Collection[str]]
+) -> dict[str, tuple[Action, ...]]:
     found: dict[str, tuple[Action, ...]] = {}
     on = reader.map("on", 'a map of events and what is done: `{ Event: { send: "Command" } }`')
     if not on and (on is not None or "on" not in reader) and "accept" not in reader.node:
@@ -124,6 +129,7 @@ def _on(b: Building, reader: Reader, owners: Mapping[str, Collection[str]]) -> d
             continue
         upon = Upon(
             b,
+            settings,
             event,
             # One that no command emits can still be of the aggregates that apply it.
             owners.get(event.name) or b.appliers(event.name),
@@ -201,7 +207,10 @@ def _definition(b: Building, reader: Reader, on: Mapping[str, tuple[Action, ...]
     plain = reader.node.plain()
     plain.pop("description", None)
     events = [event_definition(b.events[name]) for name in sorted(on)]
-    sends = [action for actions in on.values() for action in actions if isinstance(action, Send)]
+    actions = [action for each in on.values() for action in each]
+    sends = [action for action in actions if isinstance(action, Send)]
+    reached: list[object] = [sorted(action.hosts) for action in actions if isinstance(action, Http)]
+    reached += [tuple(action.server) for action in actions if isinstance(action, Email)]
     commands = [b.commands[name] for name in sorted({send.command for send in sends})]
     asked = [(c.name, c.aggregate, repr(c.fields), c.takes_aggregate_id) for c in commands]
     named = {c.aggregate for c in commands}
@@ -210,4 +219,4 @@ def _definition(b: Building, reader: Reader, on: Mapping[str, tuple[Action, ...]
         for a in b.aggregates.values()
         if a.name in named or not on.keys().isdisjoint(a.on)
     )
-    return definition_hash(plain, events, asked, [send.same for send in sends], ids)
+    return definition_hash(plain, events, asked, [send.same for send in sends], ids, *reached)

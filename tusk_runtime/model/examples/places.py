@@ -143,15 +143,52 @@ on_refused: "ignore"
 [events.Shared]
 fields: { by: "uuid", parts: "list<decimal(places=2)>" }
 
+[runtime]
+allow_python: true
+
 [consumers.sharing]
 on:
   Shared:
+    - { call: "bank.tools:shared", with: { by: "{{ data.by }}" } }
     - { log: "shared in {{ length(data.parts) }} parts", when: "{{ length(data.parts) > 10 }}" }
     - { send: "Deposit", for_each: "{{ data.parts }}", as: "part", with: { aggregate_id: "{{ data.by }}", amount: "{{ part }}" } }
 """,
     "consumers.*.on.*.log": """\
 [consumers.watch]
 on: { Deposited: { log: { level: "warning", message: "{{ data.amount }} at once" }, when: "{{ data.amount > 1000 }}" } }
+""",
+    "consumers.*.on.*.email": """\
+[events.Invited]
+fields: { mail: "email pii", name: "string" }
+
+[aggregates.Account.on]
+Invited: {}
+
+[email]
+smtp: "smtp.example.com:587"
+from: "Bank <bank@example.com>"
+
+[consumers.inviting]
+on: { Invited: { email: { to: ["{{ data.mail }}", "office@example.com"], subject: "Welcome, {{ data.name }}", text: "Your account is open." } } }
+""",
+    "consumers.*.on.*.http": """\
+[events.Billed]
+fields: { mail: "email? pii", amount: "decimal(places=2)" }
+
+[aggregates.Account.on]
+Billed: {}
+
+[consumers.billing]
+on:
+  Billed:
+    http:
+      url: "@env('BILLING', 'https://billing.example.com')/accounts/{{ event.aggregate_id }}"
+      method: "PUT"
+      json: { mail: "{{ data.mail }}", amount: "{{ data.amount }}" }
+      headers: { Authorization: "Bearer @env.secure('BILLING_TOKEN', 'only here')" }
+      timeout: "5s"
+      sign_with: "@env.secure('BILLING_KEY', 'only here')"
+    pii: true
 """,
     "consumers.*.retry": """\
 [consumers.patient]
@@ -198,11 +235,21 @@ by: { user_id: "bob", roles: ["clerk"], tenant_id: "north" }
 name: "bank"
 version: "1.4"
 source: "urn:example:bank"
+allow_python: false
 """,
     "http": """\
 [http]
 listen: "127.0.0.1:8080"
 body_limit: "2MiB"
+allow_hosts: ["api.example.com", "backup.example.com"]
+""",
+    "email": """\
+[email]
+smtp: "smtp.example.com:587"
+from: "Bank <bank@example.com>"
+user: "bank"
+password: "@env.secure('SMTP_PASSWORD', 'only here')"
+tls: "starttls"
 """,
     "event_types": """\
 [event_types]
