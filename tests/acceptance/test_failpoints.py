@@ -105,8 +105,7 @@ class Bank:
         head = (await connection.json("/api/status"))["head"]
 
         async def there() -> bool:
-            parts = (await connection.json("/api/status"))["parts"]
-            return all(part["position"] is None or part["position"] >= head for part in parts)
+            return bank.behind(await connection.json("/api/status"), head) == []
 
         await until(there, "all goes on after an edit", SECONDS)
 
