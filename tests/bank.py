@@ -97,6 +97,13 @@ streaming: "kafka"
 [store_config]
 kafka: {{ brokers: "{brokers}", topic_prefix: "{prefix}", partitions: 3 }}
 """
+ON_POSTGRESQL = """
+[event_store]
+backend: "postgresql"
+
+[store_config]
+postgresql: { connection_string: "@env('DATABASE_URL')" }
+"""
 
 
 class BankFile:
