@@ -97,6 +97,13 @@ streaming: "kafka"
 [store_config]
 kafka: {{ brokers: "{brokers}", topic_prefix: "{prefix}", partitions: 3 }}
 """
+ON_POSTGRESQL = """
+[event_store]
+backend: "postgresql"
+
+[store_config]
+postgresql: { connection_string: "@env('DATABASE_URL')" }
+"""
 
 
 class BankFile:
@@ -204,13 +211,19 @@ async def log_of(connection: Connection) -> list[Event]:
     return events
 
 
+def behind(status: dict[str, Any], position: int) -> list[str]:
+    """What follows the log and has not come to a position; one that nobody runs has none."""
+    followers = [part for part in status["parts"] if part["kind"] in ("projection", "consumer", "relay")]
+    return [part["name"] for part in followers if (part["position"] or 0) < position]
+
+
 async def rest(connection: Connection) -> dict[str, Any]:
     """Wait until all that follows the log has taken in all of it. Gives the status."""
 
     async def settled() -> dict[str, Any] | None:
         status: dict[str, Any] = await connection.json("/api/status")
         marked = (await connection.json("/api/dead-letters?standing=retry"))["letters"]
-        calm = not any(part["lag"] or part["error"] for part in status["parts"])
+        calm = not behind(status, status["head"]) and not any(part["error"] for part in status["parts"])
         return status if calm and not marked else None
 
     found: dict[str, Any] = await until(settled, "all that follows the log is where it is", 40, 0.05)

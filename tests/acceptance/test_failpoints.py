@@ -14,6 +14,7 @@ from pathlib import Path
 import bank
 import pytest
 from confluent_kafka import Consumer, Message, TopicPartition
+from postgres_server import schema_for
 from support import Connection, DidNotStart, Lost, Server, until
 
 from tusk_runtime.failpoints import NAMES, VARIABLE
@@ -40,13 +41,20 @@ def edits_after(*names: str) -> float:
 class Bank:
     """The bank in a folder of its own, which outlives its processes."""
 
-    def __init__(self, folder: Path, serve: Callable[..., Server], brokers: str | None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        serve: Callable[..., Server],
+        brokers: str | None = None,
+        database: str | None = None,
+    ) -> None:
         self.brokers = brokers
         self.prefix = f"bank-{uuid.uuid4().hex[:12]}"
+        more = "" if brokers is None else bank.ON_KAFKA.format(brokers=brokers, prefix=self.prefix)
         self._file = bank.BankFile(
-            folder / "bank.tsk",
-            "" if brokers is None else bank.ON_KAFKA.format(brokers=brokers, prefix=self.prefix),
+            folder / "bank.tsk", more if database is None else more + bank.ON_POSTGRESQL
         )
+        self._environment = {} if database is None else {"DATABASE_URL": database}
         self._serve = serve
         self.load = bank.Load(seed=7)
         self.with_points("")
@@ -54,7 +62,7 @@ class Bank:
     def with_points(self, points: str) -> Server:
         """The next process, with fail points set."""
         self._live = self._file.generation
-        self.server = self._serve(self._file.path, environment={VARIABLE: points})
+        self.server = self._serve(self._file.path, environment={VARIABLE: points, **self._environment})
         return self.server
 
     @contextlib.asynccontextmanager
@@ -105,8 +113,7 @@ class Bank:
         head = (await connection.json("/api/status"))["head"]
 
         async def there() -> bool:
-            parts = (await connection.json("/api/status"))["parts"]
-            return all(part["position"] is None or part["position"] >= head for part in parts)
+            return bank.behind(await connection.json("/api/status"), head) == []
 
         await until(there, "all goes on after an edit", SECONDS)
 
@@ -202,7 +209,18 @@ async def test_killed_at_a_point_it_goes_on_as_if_nothing_was(the_bank: Bank, na
 @pytest.mark.parametrize("group", GROUPS)
 async def test_an_error_at_a_point_is_lived_through(the_bank: Bank, group: str) -> None:
     """All points of a group fail in one process, which stays, and brings everything to an end."""
-    names = [name for name in GROUPS[group] if NAMES[name].error is not None]
+    await live_through(the_bank, [name for name in GROUPS[group] if NAMES[name].error is not None])
+
+
+async def test_an_error_of_postgresql_is_lived_through(tmp_path: Path, serve: Callable[..., Server]) -> None:
+    """The points that stand in the store, and those around its commit."""
+    database = await schema_for("18", tmp_path)
+    names = [name for name in NAMES if name in GROUPS["append"] or name.endswith(".before_commit")]
+    await live_through(Bank(tmp_path, serve, database=database), names)
+
+
+async def live_through(the_bank: Bank, names: Sequence[str]) -> None:
+    """Let all points fail under load."""
     server = the_bank.with_points(",".join(at_times(name, "error") for name in names))
     await server.start()
     async with the_bank.busy(edits_after(*names)):
