@@ -61,7 +61,7 @@ class Follower:
     @property
     def standing_by(self) -> bool:
         """Whether another process has it."""
-        return self._claim is None
+        return self._claim is None and self._store.shared
 
     async def start(self, begin: int) -> None:
         """Follow the log from where the store says that it stood, else from the position `begin`."""
