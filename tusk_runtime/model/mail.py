@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from email.utils import parseaddr
 from typing import cast, get_args
 
 from tusk_runtime.model.codes import BAD_VALUE, MISSING_KEY
@@ -83,6 +82,8 @@ def _server(reader: Reader) -> tuple[str, int]:
 
 
 def _sender(reader: Reader) -> str:
+    from email.utils import parseaddr  # which takes longer than all that is read here
+
     text = reader.text("from")
     if not text:
         return ""
