@@ -13,10 +13,6 @@ VERBS: dict[str, tuple[str, str]] = {
         "tusk_runtime.cli.docs",
         "Write pages about the language, or about what a file declares.",
     ),
-    "republish": (
-        "tusk_runtime.cli.republish",
-        "Publish stored events once more, for a topic that was lost.",
-    ),
     "env": ("tusk_runtime.cli.env", "List the environment variables that a file asks for."),
     "eval": ("tusk_runtime.cli.eval", "Print the value of an expression for an event."),
     "events": ("tusk_runtime.cli.events", "Read the events that an application has stored."),
@@ -26,6 +22,10 @@ VERBS: dict[str, tuple[str, str]] = {
     "graph": ("tusk_runtime.cli.graph", "Draw what a file consists of, and what leads to what."),
     "migrate": ("tusk_runtime.cli.migrate", "Bring the tables of a store to the present schema."),
     "new": ("tusk_runtime.cli.new", "Write a first .tsk file to begin with."),
+    "republish": (
+        "tusk_runtime.cli.republish",
+        "Publish stored events once more, for a topic that was lost.",
+    ),
     "schema": ("tusk_runtime.cli.schema", "Print the JSON Schema of a .tsk file, or of what one declares."),
     "send": ("tusk_runtime.cli.send", "Send the rows of a CSV or JSON-lines file as commands."),
     "show": ("tusk_runtime.cli.show", "Print a file as the runtime reads it."),
