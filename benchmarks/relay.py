@@ -26,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from kafka_server import private_kafka
 
+from tusk_runtime.bus.kafka import Address
 from tusk_runtime.bus.records import Recorder
 from tusk_runtime.bus.relay import PAGE, Relay
 from tusk_runtime.clock import SystemClock
@@ -125,7 +126,7 @@ class Bench:
             kafka = application.settings.kafka
             assert kafka is not None
             recorder = Recorder(application)
-            relay = Relay("@relay", recorder, kafka, store.events, SystemClock())
+            relay = Relay("@relay", recorder, Address(kafka, None), store.events, SystemClock())
             await relay.prepare()  # makes the topic
             follower = Follower("@relay", PAGE, relay, store)
             began = time.perf_counter(), time.process_time()

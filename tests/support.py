@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import httpx
@@ -23,6 +23,15 @@ EXAMPLES = ROOT / "examples"
 BIN = Path(sys.executable).parent
 READY = "ctrl-c stops"
 """The end of what `tusk-run` prints once it answers."""
+
+
+def missing(message: str) -> NoReturn:
+    """What a test needs is not on this machine: it fails in CI, and is skipped elsewhere, loudly."""
+    import pytest
+
+    if os.environ.get("CI"):
+        pytest.fail(message)
+    pytest.skip(message)
 
 
 class Lost(Exception):

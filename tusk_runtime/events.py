@@ -73,7 +73,12 @@ def command_id_from(key: str) -> bytes:
 
 def event_id_of(command_id: bytes, index: int) -> bytes:
     """The id of the n-th event (from 0) of a command: a UUID version 8 derived from both."""
-    digest = bytearray(blake2b(command_id + index.to_bytes(4, "big"), digest_size=16).digest())
+    return id_from(command_id + index.to_bytes(4, "big"))
+
+
+def id_from(content: bytes) -> bytes:
+    """A UUID version 8 of 16 bytes that derives from what it is the id of."""
+    digest = bytearray(blake2b(content, digest_size=16).digest())
     digest[6] = (digest[6] & 0x0F) | 0x80
     digest[8] = (digest[8] & 0x3F) | 0x80
     return bytes(digest)

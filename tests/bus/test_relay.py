@@ -20,7 +20,7 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 from kafka_server import KafkaServer
 
 from tusk_runtime.clock import to_datetime
-from tusk_runtime.errors import NotFound
+from tusk_runtime.errors import NotFound, StartFailed
 from tusk_runtime.events import Caller, StoredEvent, id_text
 from tusk_runtime.running.runtime import Runtime
 from tusk_runtime.running.service import PartStatus
@@ -309,3 +309,13 @@ async def test_without_kafka_nothing_is_published_again(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="`streaming` of"):
         await runtime.republish(1, caller=ANN)
     await runtime.stop()
+
+
+async def test_a_certificate_that_is_not_there_is_told_at_start(tmp_path: Path) -> None:
+    """With the place in the file, and where it was looked for: beside the file."""
+    text = text_of("127.0.0.1:9092", "test", ', tls: { ca: "not-here.pem" }')
+    with pytest.raises(
+        StartFailed, match=r"`ca` in `tls` of `kafka`: `not-here\.pem` cannot be read"
+    ) as caught:
+        Runtime(application(text), SqliteStore(tmp_path / "store.db"))
+    assert "begins at the folder of the .tsk" in caught.value.help

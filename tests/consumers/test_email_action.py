@@ -14,6 +14,7 @@ import orjson
 import pytest
 from apps import ACCOUNT, application
 from smtp_server import SmtpServer
+from support import missing
 
 from tusk_runtime.clock import VirtualClock
 from tusk_runtime.consumers import smtp
@@ -76,7 +77,7 @@ async def stage(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
 def certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
     """A certificate of localhost that this process trusts."""
     if shutil.which("openssl") is None:
-        pytest.skip("NO OPENSSL: encryption is NOT tested here")
+        missing("NO OPENSSL: encryption is NOT tested here")
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout", "key.pem", "-out", "cert.pem",
          "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"],

@@ -12,16 +12,18 @@ from typing import Any
 
 import asyncpg
 import pytest
+from support import missing
 
 from tests.cli.command_line import tusk
 from tests.conformance.test_event_store import decision
 from tests.postgres_server import DEBIAN, PostgresServer, binaries_of, url_of
+from tusk_runtime.encryption import Encryption, context_of
 from tusk_runtime.errors import StartFailed
 from tusk_runtime.model.configuration import Postgres, Settings, Tls
 from tusk_runtime.running.backends import store_of
 from tusk_runtime.store.postgres import PostgresStore
 from tusk_runtime.store.postgres.connecting import Address, make_pool
-from tusk_runtime.store.postgres.encryption import Encryption, context_of
+from tusk_runtime.store.postgres.encryption import KEY
 
 HBA = """\
 hostssl all certified 127.0.0.1/32 cert
@@ -53,7 +55,7 @@ def server() -> Iterator[PostgresServer]:
     """A server whose certificate is for localhost, signed by `ca.pem`; who is `certified` needs one, too."""
     if binaries_of("15") is None or shutil.which("openssl") is None:
         url_of("15")  # says so
-        pytest.skip("NO OPENSSL: encryption is NOT tested here")
+        missing("NO OPENSSL: encryption is NOT tested here")
     folder = Path(tempfile.mkdtemp(prefix="tusk-tls-"))
     made = PostgresServer(
         DEBIAN, folder, settings=["ssl=on", f"ssl_cert_file={folder}/server.pem",
@@ -121,7 +123,7 @@ async def test_an_authority_that_is_not_the_server_s(server: PostgresServer) -> 
 
 
 async def test_those_of_a_pool_are_no_exception(server: PostgresServer) -> None:
-    address = Address(url(server), context_of(Encryption(ca=server.folder / "other.pem")))
+    address = Address(url(server), context_of(Encryption(ca=server.folder / "other.pem"), KEY))
     pool = await make_pool(address, 1, read_only=True)
     with pytest.raises(ssl.SSLCertVerificationError):
         await pool.acquire()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 from playwright.async_api import async_playwright, expect
+from support import missing
 from web_fakes import TOKEN, FakeService, PartStatus
 
 from tusk_runtime.web import HttpServer, Security, create_app
@@ -25,9 +25,7 @@ pytestmark = pytest.mark.browser
 async def browser():
     if not CHROMIUM.exists():
         message = f"NO BROWSER: {CHROMIUM} is missing, the page is NOT tested here (apt-get install chromium)"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
+        missing(message)
     async with async_playwright() as playwright:
         arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
         browser = await playwright.chromium.launch(executable_path=str(CHROMIUM), args=arguments)

@@ -256,11 +256,11 @@ class CommandBus:
         halves: tuple[list[Waiting], list[Waiting]] = ([], [])
         for waiting in batch:
             halves[hash(waiting.stream) & 1].append(waiting)
-        first = asyncio.create_task(self._process(halves[0]))
-        for _ in range(2):  # turns of the loop, after which what the first half writes is on its way
-            await asyncio.sleep(0)
-        await self._process(halves[1])
-        await first
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._process(halves[0]))
+            for _ in range(2):  # turns of the loop, after which what the first half writes is on its way
+                await asyncio.sleep(0)
+            await self._process(halves[1])
 
     async def _process(self, batch: Sequence[Waiting]) -> None:
         """Answer every command of the batch, whatever happens."""

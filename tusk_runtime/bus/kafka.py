@@ -27,7 +27,7 @@ from tusk_runtime.bus.records import Record
 from tusk_runtime.errors import Unavailable
 from tusk_runtime.failpoints import hit
 from tusk_runtime.following.hands import task_group
-from tusk_runtime.model.configuration import Kafka, Tls
+from tusk_runtime.model.configuration import Kafka
 
 CALL_SECONDS = 15.0
 """How long one call may take: a client that was cut off at the wrong moment may wait for ever else."""
@@ -50,47 +50,43 @@ log = logging.getLogger("tusk.kafka")
 logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
 
-def client_options(kafka: Kafka) -> dict[str, Any]:
-    """What every client is told: where the brokers are, and who asks."""
-    options: dict[str, Any] = {
-        "bootstrap_servers": list(kafka.brokers),
-        "request_timeout_ms": int(CALL_SECONDS * 1000),
-        "client_id": "tusk-runtime",
-    }
-    protocol = ("SASL_" if kafka.sasl is not None else "") + ("SSL" if kafka.tls is not None else "PLAINTEXT")
-    options["security_protocol"] = protocol
-    if kafka.sasl is not None:
-        options["sasl_mechanism"] = kafka.sasl.mechanism
-        options["sasl_plain_username"] = kafka.sasl.username
-        options["sasl_plain_password"] = kafka.sasl.password
-    if kafka.tls is not None:
-        options["ssl_context"] = _context(kafka.tls)
-    return options
+class Address(NamedTuple):
+    """Where a cluster is, and how to come in: the settings, and what encrypts the connections."""
 
+    kafka: Kafka
+    context: ssl.SSLContext | None
 
-def _context(tls: Tls) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=tls.ca)
-    if tls.mode != "verify-full":
-        context.check_hostname = False
-    if tls.mode == "require":
-        context.verify_mode = ssl.CERT_NONE
-    if tls.cert is not None:
-        context.load_cert_chain(tls.cert, tls.key)
-    return context
+    def options(self) -> dict[str, Any]:
+        """What every client is told."""
+        kafka = self.kafka
+        protocol = ("SASL_" if kafka.sasl is not None else "") + ("SSL" if self.context else "PLAINTEXT")
+        options: dict[str, Any] = {
+            "bootstrap_servers": list(kafka.brokers),
+            "request_timeout_ms": int(CALL_SECONDS * 1000),
+            "client_id": "tusk-runtime",
+            "security_protocol": protocol,
+            "ssl_context": self.context,
+        }
+        if kafka.sasl is not None:
+            options["sasl_mechanism"] = kafka.sasl.mechanism
+            options["sasl_plain_username"] = kafka.sasl.username
+            options["sasl_plain_password"] = kafka.sasl.password
+        return options
 
 
 class Topics:
     """Makes the topics that are not there, and looks at those that are."""
 
-    def __init__(self, kafka: Kafka) -> None:
-        self._kafka = kafka
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._kafka = address.kafka
 
     async def ensure(self, names: Sequence[str]) -> Mapping[str, int]:
         """Make what is missing. Gives the largest record that each topic takes, in bytes.
 
         Raises Unavailable if a topic is there with other partitions than declared, or nothing can be said.
         """
-        admin = AIOKafkaAdminClient(**client_options(self._kafka))
+        admin = AIOKafkaAdminClient(**self._address.options())
         try:
             async with asyncio.timeout(CALL_SECONDS):
                 await admin.start()
@@ -171,8 +167,9 @@ class Producer:
     stays lost.
     """
 
-    def __init__(self, kafka: Kafka) -> None:
-        self._kafka = kafka
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._kafka = address.kafka
         self._client: AIOKafkaProducer | None = None
         self._batch_bytes = BATCH_BYTES
         self._partitions: dict[bytes, int] = {}
@@ -231,7 +228,7 @@ class Producer:
     async def _started(self) -> AIOKafkaProducer:
         if self._client is None:
             client = AIOKafkaProducer(
-                **client_options(self._kafka),
+                **self._address.options(),
                 enable_idempotence=True,
                 acks="all",
                 compression_type="lz4",

@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import orjson
 
-from tusk_runtime.bus.kafka import Producer, Topics
+from tusk_runtime.bus.kafka import Address, Producer, Topics
 from tusk_runtime.bus.records import Record, Recorder, Unpublishable
 from tusk_runtime.clock import Clock
 from tusk_runtime.events import StoredEvent
 from tusk_runtime.failpoints import hit
 from tusk_runtime.following.hands import Changes, Hands, key_of
 from tusk_runtime.following.letters import LOG
-from tusk_runtime.model.configuration import Kafka
 from tusk_runtime.store.deliveries import Letter
 from tusk_runtime.store.protocol import EventStore
 
@@ -33,13 +32,13 @@ class Relay(Hands):
     """
 
     def __init__(
-        self, group: str, recorder: Recorder, kafka: Kafka, events: EventStore, clock: Clock
+        self, group: str, recorder: Recorder, address: Address, events: EventStore, clock: Clock
     ) -> None:
         super().__init__(group, recorder.types, 1, events, clock)
         self._recorder = recorder
-        self._names = sorted(set(kafka.topics.values()))
-        self._producer = Producer(kafka)
-        self._topics = Topics(kafka)
+        self._names = sorted(set(address.kafka.topics.values()))
+        self._producer = Producer(address)
+        self._topics = Topics(address)
         self._limits: Mapping[str, int] = {}
         self.published = 0
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from hashlib import blake2b
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from tusk_runtime.events import StoredEvent
+from tusk_runtime.events import StoredEvent, id_from
 from tusk_runtime.expressions import explain
 from tusk_runtime.model.consuming import Action
 from tusk_runtime.types import to_json
@@ -69,11 +68,8 @@ def text_of(value: Any) -> str:
 
 
 def id_of(group: str, event_id: bytes, what: str) -> bytes:
-    """The id of what a consumer does upon an event: a UUID version 8 derived from all three."""
-    digest = bytearray(blake2b(f"{group}\0{what}\0".encode() + event_id, digest_size=16).digest())
-    digest[6] = (digest[6] & 0x0F) | 0x80
-    digest[8] = (digest[8] & 0x3F) | 0x80
-    return bytes(digest)
+    """The id of what a consumer does upon an event, derived from all three."""
+    return id_from(f"{group}\0{what}\0".encode() + event_id)
 
 
 def breaks_headers(value: str) -> bool:

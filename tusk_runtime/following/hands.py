@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import NamedTuple
 
@@ -30,7 +31,7 @@ class Changes(NamedTuple):
     reached: int = 0
 
 
-class Hands:
+class Hands(ABC):
     """Handles events for a follower; what is done with one, `attempt` says."""
 
     def __init__(
@@ -46,18 +47,18 @@ class Hands:
         self._events = events
         self._clock = clock
 
-    async def prepare(self) -> None:
+    async def prepare(self) -> None:  # noqa: B027 - most have nothing to do
         """Do what has to be done before the first event. Raises Unavailable: later, perhaps."""
 
-    async def rest(self) -> None:
+    async def rest(self) -> None:  # noqa: B027
         """Let go of what is held while events are handled. Never raises."""
 
+    @abstractmethod
     async def attempt(self, event: StoredEvent, letter: Letter) -> Letter | None:
         """Handle an event from where its letter stands. Gives the letter that is left; None: it is done.
 
         Raises Unavailable, OutcomeUnknown or StoreUnavailable if it has to be handled again as it was.
         """
-        raise NotImplementedError
 
     @property
     def halted(self) -> str:

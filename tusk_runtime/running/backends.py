@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tusk_runtime.errors import StartFailed
-from tusk_runtime.model.configuration import Postgres, Settings
+from tusk_runtime.model.configuration import Postgres, Settings, Tls
 from tusk_runtime.store.protocol import Store
+
+if TYPE_CHECKING:
+    from tusk_runtime.encryption import Encryption
 
 STORES = {
     "sqlite": "tusk_runtime.store.sqlite:SqliteStore",
@@ -39,12 +42,7 @@ def _postgres_store(where: Postgres, file: Path) -> Store:
         raise StartFailed(
             f"`backend: postgresql` needs the package {error.name}", "pip install 'tusk-runtime[postgres]'"
         ) from None
-    encryption = None
-    if where.tls is not None:
-        from tusk_runtime.store.postgres.encryption import Encryption
-
-        mode, *paths = where.tls
-        encryption = Encryption(mode, *(_beside(path, file) if path else None for path in paths))
+    encryption = encryption_of(where.tls, file) if where.tls is not None else None
     store: Store = kind(
         where.dsn,
         table=where.table,
@@ -65,6 +63,14 @@ def database_path(settings: Settings, file: Path) -> Path:
     if settings.path is None:
         return file.parent / ".tusk" / f"{file.stem}.db"
     return _beside(settings.path, file)
+
+
+def encryption_of(tls: Tls, file: Path) -> Encryption:
+    """What `tls` asks for; its paths begin at the folder of the file."""
+    from tusk_runtime.encryption import Encryption
+
+    mode, *paths = tls
+    return Encryption(mode, *(_beside(path, file) if path else None for path in paths))
 
 
 def _beside(path: str, file: Path) -> Path:

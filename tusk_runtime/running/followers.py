@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from pathlib import Path
 
 from tusk_runtime.aggregates.bus import CommandBus
 from tusk_runtime.clock import Clock
 from tusk_runtime.consumers.acting import Actor
 from tusk_runtime.consumers.handling import ConsumerHands
 from tusk_runtime.consumers.outside import Outside
+from tusk_runtime.encryption import context_of
 from tusk_runtime.errors import NotFound, StartFailed
 from tusk_runtime.events import Caller
 from tusk_runtime.following.follower import Follower
 from tusk_runtime.model.application import Application
 from tusk_runtime.model.consuming import Consumer
+from tusk_runtime.running.backends import encryption_of
 from tusk_runtime.running.service import PartStatus
 from tusk_runtime.store.protocol import Store
 
+TLS = "`tls` of `kafka`"
 RELAY = "@relay"
 """The name of what publishes to Kafka: no consumer can have it."""
 
@@ -58,6 +62,7 @@ class Followers:
 
     def _publish(self, application: Application) -> None:
         try:
+            from tusk_runtime.bus.kafka import Address
             from tusk_runtime.bus.records import Recorder
             from tusk_runtime.bus.relay import PAGE, Relay
         except ModuleNotFoundError as error:
@@ -67,7 +72,9 @@ class Followers:
         kafka = application.settings.kafka
         recorder = Recorder(application)
         if kafka is not None and not self._taken_over(RELAY, (recorder.definition, kafka)):
-            hands = Relay(RELAY, recorder, kafka, self._store.events, self._clock)
+            file = Path(application.document.root.span.source.name)
+            context = context_of(encryption_of(kafka.tls, file), TLS) if kafka.tls is not None else None
+            hands = Relay(RELAY, recorder, Address(kafka, context), self._store.events, self._clock)
             self._add(Follower(RELAY, PAGE, hands, self._store))
 
     def _consume(self, consumer: Consumer, application: Application) -> None:

@@ -7,12 +7,13 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal
 
+from tusk_runtime.encryption import Encryption, context_of
 from tusk_runtime.errors import StartFailed, Unavailable
 from tusk_runtime.events import StoredEvent
 from tusk_runtime.store.deliveries import STANDINGS, Claim, Letter, Standing
 from tusk_runtime.store.postgres import deliveries, snapshots
 from tusk_runtime.store.postgres.connecting import FAILURES, Address, close, connect, translated
-from tusk_runtime.store.postgres.encryption import Encryption, context_of, told
+from tusk_runtime.store.postgres.encryption import KEY, told
 from tusk_runtime.store.postgres.link import Link
 from tusk_runtime.store.postgres.opening import advice_for, made_or_checked, place_of, why
 from tusk_runtime.store.postgres.promises import promises
@@ -116,7 +117,7 @@ class PostgresStore:
         return StartFailed(f"the database {place_of(self._dsn)}: {message}", advice)
 
     def _address(self) -> Address:
-        return Address(self._dsn, context_of(self._encryption) if self._encryption else None)
+        return Address(self._dsn, context_of(self._encryption, KEY) if self._encryption else None)
 
 
 class PostgresEvents:

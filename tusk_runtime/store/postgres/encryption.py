@@ -1,71 +1,14 @@
-"""Encrypted connections: whom they trust, and what is wrong when they do not come about."""
+"""What is wrong when an encrypted connection to PostgreSQL does not come about."""
 
 from __future__ import annotations
 
 import ssl
-from pathlib import Path
-from typing import Literal, NamedTuple
 
 import asyncpg
 
-from tusk_runtime.errors import StartFailed
+from tusk_runtime.encryption import Encryption, reason_of
 
 KEY = "`tls` of `postgresql`"
-
-
-class Encryption(NamedTuple):
-    """What a connection asks of the server, and shows it.
-
-    `ca` are the certificates of those who may sign that of the server, None for those that the system trusts;
-    `cert` and `key` show who we are.
-    """
-
-    mode: Literal["verify-full", "verify-ca", "require"] = "verify-full"
-    ca: Path | None = None
-    cert: Path | None = None
-    key: Path | None = None
-
-
-def context_of(encryption: Encryption) -> ssl.SSLContext:
-    """What the driver needs of it. Raises StartFailed for a file that cannot be used."""
-    for name in ("ca", "cert", "key"):
-        _readable(name, getattr(encryption, name))
-    try:
-        context = ssl.create_default_context(cafile=encryption.ca)
-    except ssl.SSLError as error:
-        raise StartFailed(
-            f"`ca` in {KEY}: `{encryption.ca}` holds no certificates ({_reason(error)})",
-            "name a PEM file with the certificates of those who sign: -----BEGIN CERTIFICATE-----",
-        ) from None
-    context.check_hostname = encryption.mode == "verify-full"
-    context.verify_mode = ssl.CERT_NONE if encryption.mode == "require" else ssl.CERT_REQUIRED
-    if encryption.cert is not None:
-        try:
-            # With an empty password nobody is asked for one on the terminal.
-            context.load_cert_chain(encryption.cert, encryption.key, password="")
-        except ssl.SSLError as error:
-            files = f"`{encryption.cert}` and `{encryption.key or encryption.cert}`"
-            raise StartFailed(
-                f"`cert` and `key` in {KEY}: {files} are no certificate with its key ({_reason(error)})",
-                "name PEM files that belong together, the key without a password",
-            ) from None
-    return context
-
-
-def _readable(name: str, file: Path | None) -> None:
-    try:
-        if file is not None:
-            with file.open("rb"):
-                pass
-    except OSError as error:
-        raise StartFailed(
-            f"`{name}` in {KEY}: `{file}` cannot be read: {error.strerror}",
-            "name a PEM file that this user may read; the path begins at the folder of the .tsk",
-        ) from None
-
-
-def _reason(error: ssl.SSLError) -> str:
-    return (error.reason or str(error)).lower().replace("_", " ")
 
 
 def told(error: BaseException, encryption: Encryption) -> tuple[str, str] | None:
@@ -74,7 +17,7 @@ def told(error: BaseException, encryption: Encryption) -> tuple[str, str] | None
         message = error.verify_message.rstrip(".")
         return f"the server's certificate is not accepted: {message}", _ADVICE.get(error.verify_code, _OTHER)
     if isinstance(error, ssl.SSLError):
-        return f"no encrypted connection comes about: {_reason(error)}", _LOG
+        return f"no encrypted connection comes about: {reason_of(error)}", _LOG
     if isinstance(error, _ENDED) and encryption.cert is not None:
         # By TLS 1.3 a server looks at our certificate when for us the handshake is over.
         return (
