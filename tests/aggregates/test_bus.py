@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from decimal import Decimal
 
 import pytest
 from apps import ACCOUNT, application
+from flaky_store import Flaky
 
-from tusk_runtime.aggregates.bus import LARGE_BATCH, CommandBus
+from tusk_runtime.aggregates.bus import CommandBus
 from tusk_runtime.clock import VirtualClock
 from tusk_runtime.errors import (
     Conflict,
@@ -28,7 +28,7 @@ from tusk_runtime.errors import (
 )
 from tusk_runtime.events import Caller, command_id_from, new_id
 from tusk_runtime.running.backends import memory_store
-from tusk_runtime.store.protocol import Decision, NewEvent, Store, StreamId
+from tusk_runtime.store.protocol import Store, StreamId
 
 ANN = Caller("ann")
 
@@ -161,49 +161,6 @@ async def test_each_decision_sees_the_one_before(bus: CommandBus, store: Store) 
     assert await balance(bus, store) == 0
 
 
-class Flaky:
-    """An event store that fails as told, and passes everything else on."""
-
-    def __init__(self, inner: object) -> None:
-        self._inner = inner
-        self.plan: list[object] = []
-        self.ledger_fails = 0
-        self.poison = b""
-        self._late: list[Decision] = []
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._inner, name)
-
-    async def recorded(self, command_ids: list[bytes]) -> object:
-        if self.ledger_fails:
-            self.ledger_fails -= 1
-            raise StoreUnavailable("the database is gone")
-        found = await self._inner.recorded(command_ids)  # type: ignore[attr-defined]
-        late, self._late = self._late, []
-        if late:
-            await self._inner.append(late)  # type: ignore[attr-defined]
-        return found
-
-    async def append(self, batch: list[Decision], **options: bool) -> object:
-        what = self.plan.pop(0) if self.plan else None
-        if self.poison and any(each.command_id == self.poison for each in batch):
-            raise StoreError("this cannot be kept")
-        if what == "commits later":
-            self._late = batch
-            raise OutcomeUnknown("the connection was lost")
-        if what == "lost answer":
-            await self._inner.append(batch)  # type: ignore[attr-defined]
-            raise OutcomeUnknown("the connection was lost")
-        if what == "other writer":
-            stream = batch[0]
-            other = Decision(new_id(), 0, stream.aggregate_type, stream.aggregate_id, stream.expected_version, 1,
-                             b"{}", [NewEvent("Deposited", b'{"amount":"1"}')])  # fmt: skip
-            await self._inner.append([other])  # type: ignore[attr-defined]
-        if isinstance(what, Exception):
-            raise what
-        return await self._inner.append(batch)  # type: ignore[attr-defined]
-
-
 @pytest.fixture
 async def flaky(store: Store) -> AsyncIterator[tuple[CommandBus, Flaky]]:
     log = Flaky(store.events)
@@ -324,91 +281,6 @@ async def test_a_command_that_is_gone_after_a_swap_is_refused(bus: CommandBus) -
     await swapping
     assert isinstance(gone, UnknownName)
     assert not isinstance(kept, BaseException)
-
-
-async def test_large_groups_that_fail(store: Store) -> None:
-    """Each command is answered once, and after each failure the states are right."""
-    log = Flaky(store.events)
-    bus = CommandBus(log, application(ACCOUNT), VirtualClock(0))  # type: ignore[arg-type]
-    await bus.start()
-    await opened(bus)
-
-    async def client() -> list[int]:
-        return [
-            (await bus.execute("Deposit", {"amount": "1"}, aggregate_id="a", caller=ANN))[0].version
-            for _ in range(5)
-        ]
-
-    log.plan = [None, Conflict("again"), None, StoreUnavailable("full")]
-    answers = await asyncio.gather(*(client() for _ in range(200)), return_exceptions=True)
-    await bus.stop()
-    written = [version for each in answers if isinstance(each, list) for version in each]
-    assert len(written) == len(set(written))
-    assert all(isinstance(each, Unavailable) for each in answers if not isinstance(each, list))
-    versions = [event.version for event in await store.events.read(limit=5000)]
-    assert versions == list(range(1, len(versions) + 1))
-    assert await balance(bus, store) == len(versions) - 1
-
-
-async def test_of_many_one_half_is_decided_while_the_other_is_written(store: Store) -> None:
-    """The halves have no aggregate in common, and one that fails does not touch the other."""
-    log, begun, halves, overlaps = Flaky(store.events), asyncio.Event(), [], []
-    bus = CommandBus(log, application(ACCOUNT), VirtualClock(0))  # type: ignore[arg-type]
-    await bus.start()
-
-    async def append(batch: list[Decision], **options: bool) -> object:
-        halves.append({each.aggregate_id for each in batch})
-        if len(halves) == 1:
-            with suppress(TimeoutError):
-                overlaps.append(await asyncio.wait_for(begun.wait(), 5))
-            raise StoreUnavailable("full")
-        begun.set()
-        return await store.events.append(batch, **options)
-
-    log.append = append  # type: ignore[method-assign]
-    accounts = [f"a{number}" for number in range(LARGE_BATCH // 2)]
-    answers = await asyncio.gather(
-        *(bus.execute("Open", {"owner": "ann"}, aggregate_id=each, caller=ANN) for each in accounts),
-        *(bus.execute("Deposit", {"amount": "1"}, aggregate_id=each, caller=ANN) for each in accounts),
-        return_exceptions=True,
-    )
-    await bus.stop()
-    failed, written = halves
-    assert overlaps == [True]
-    assert failed | written == set(accounts)
-    assert failed.isdisjoint(written)
-    for account, opened, deposited in zip(accounts, answers, answers[len(accounts) :], strict=False):
-        if account in failed:
-            assert isinstance(opened, Unavailable)
-            assert isinstance(deposited, Unavailable)
-        else:
-            assert (opened[0].version, deposited[0].version) == (1, 2)  # type: ignore[index]
-            assert await balance(bus, store, account) == 1
-
-
-@pytest.mark.parametrize("why", ["audited", "slow"])
-async def test_many_are_one_group(why: str, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the audit is one stream, or a transaction takes long, all are written together."""
-    text = ACCOUNT if why == "slow" else f"{ACCOUNT}\n[event_types]\naudit_events: true\n"
-    if why == "slow":
-        monkeypatch.setattr("tusk_runtime.aggregates.bus.SLOW_SECONDS", -1)
-    log, sizes = Flaky(store.events), []
-    bus = CommandBus(log, application(text), VirtualClock(0))  # type: ignore[arg-type]
-    await bus.start()
-
-    async def append(batch: list[Decision], **options: bool) -> object:
-        sizes.append(sum(each.aggregate_type == "Account" for each in batch))
-        return await store.events.append(batch, **options)
-
-    log.append = append  # type: ignore[method-assign]
-    await asyncio.gather(
-        *(
-            bus.execute("Open", {"owner": "ann"}, aggregate_id=f"a{number}", caller=ANN)
-            for number in range(LARGE_BATCH)
-        )
-    )
-    await bus.stop()
-    assert sizes[0] == LARGE_BATCH
 
 
 async def test_time_never_goes_back(store: Store) -> None:

@@ -22,6 +22,9 @@ from kafka_server import KafkaServer
 from tusk_runtime.clock import to_datetime
 from tusk_runtime.errors import NotFound, StartFailed
 from tusk_runtime.events import Caller, StoredEvent, id_text
+from tusk_runtime.language.diagnostics import Problems
+from tusk_runtime.language.load import load_text
+from tusk_runtime.model.build import build
 from tusk_runtime.running.runtime import Runtime
 from tusk_runtime.running.service import PartStatus
 from tusk_runtime.store.sqlite import SqliteStore
@@ -312,10 +315,14 @@ async def test_without_kafka_nothing_is_published_again(tmp_path: Path) -> None:
 
 
 async def test_a_certificate_that_is_not_there_is_told_at_start(tmp_path: Path) -> None:
-    """With the place in the file, and where it was looked for: beside the file."""
-    text = text_of("127.0.0.1:9092", "test", ', tls: { ca: "not-here.pem" }')
-    with pytest.raises(
-        StartFailed, match=r"`ca` in `tls` of `kafka`: `not-here\.pem` cannot be read"
-    ) as caught:
-        Runtime(application(text), SqliteStore(tmp_path / "store.db"))
+    """With the place in the file; it was looked for beside that, wherever the process was started."""
+    text, file = (
+        text_of("127.0.0.1:9092", "test", ', tls: { ca: "not-here.pem" }'),
+        str(tmp_path / "bank.tsk"),
+    )
+    problems = Problems()
+    bank = build(load_text(text, file, {}, problems), file, problems)
+    with pytest.raises(StartFailed) as caught:
+        Runtime(bank, SqliteStore(tmp_path / "store.db"))
+    assert f"`ca` in `tls` of `kafka`: `{tmp_path}/not-here.pem` cannot be read" in caught.value.message
     assert "begins at the folder of the .tsk" in caught.value.help
