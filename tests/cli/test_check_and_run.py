@@ -34,7 +34,8 @@ ADMIN = Caller("ann", ("admin",))
 
 async def start(application: Application) -> None:
     """All that a start does which needs no disk and no socket, and a look at everything that is declared."""
-    runtime = Runtime(application, memory_store())
+    # Without publishing: Kafka is reached over sockets, and certificates are files.
+    runtime = Runtime(application, memory_store(), publishing=False)
     await runtime.start()
     try:
         create_app(runtime, Security("t" * 32))
