@@ -4,6 +4,11 @@ The expressions of an action take their values in one order: `data`, `event`, `n
 `for_each` also the element and `loop`, and at last `identity`, the 16 bytes out of which `uuid()` makes ids.
 `data` is that of the declared version of the event; where the event is not declared, the JSON that is stored.
 `for_each` itself takes them without the element and `loop`, all others with them, `when` and `target` too.
+
+The expressions of a rule of `accept` take `message`, `headers`, `key`, `topic`, `timestamp`, `now`, `meta`, and
+at last `identity`. `message` is a record where the rule declares its fields, else JSON; for `when` it is always
+the JSON as it came. `headers` is a map of texts, `key` a text or null, `timestamp` and `now` are the message's
+time.
 """
 
 from __future__ import annotations
@@ -14,6 +19,7 @@ from typing import Literal, NamedTuple
 from tusk_runtime.expressions import Expression
 from tusk_runtime.language.source import Span
 from tusk_runtime.model.configuration import Mail
+from tusk_runtime.types import Record
 
 Backoff = Literal["fixed", "linear", "exponential"]
 Level = Literal["debug", "info", "warning", "error"]
@@ -128,13 +134,52 @@ class Python(NamedTuple):
     span: Span
 
 
-Action = Send | Log | Http | Email | Python
+class Publish(NamedTuple):
+    """The action that writes a message to a topic of Kafka, as the topic is called there.
+
+    `key` gives a text, `value` any JSON, `headers` a map of texts. A message may arrive more than once: each
+    time with the same header `message-id`. `personal` says that it carries personal data.
+    """
+
+    topic: str
+    key: Expression | None
+    value: Expression
+    headers: Expression | None
+    personal: bool
+    when: Expression | None
+    for_each: Expression | None
+    span: Span
+
+
+Action = Send | Log | Http | Email | Python | Publish
+
+
+class Accept(NamedTuple):
+    """A rule for messages from outside: the first whose `topic` and `when` fit takes a message.
+
+    `topic` is as it is called in Kafka; None: any that the consumer reads. A message in which `when` does not
+    find a key does not fit. `message` are the fields that are read out of it, None: it is JSON as it is.
+    `command` is the one that is sent, None: the message is ignored. `fields` and `target` are as in `Send`.
+    `id` gives what tells messages apart, as a text, an integer or a uuid; without it the header `message-id`
+    or `ce_id` does, else where the message stands.
+    """
+
+    topic: str | None
+    when: Expression | None
+    message: Record | None
+    command: str | None
+    fields: Expression | None
+    target: Expression | None
+    id: Expression | None
+    span: Span
 
 
 class Consumer(NamedTuple):
     """A declared consumer: what it does upon each event, one action after the other.
 
-    `group` is the name under which its progress is kept. `on` holds the actions by event. Events of
+    `group` is the name under which its progress is kept. `on` holds the actions by event; these come from the
+    store's log, or with `on_topics` from the topics of Kafka that they are published to. `topics` are all that
+    are read, as they are called in Kafka, and `accept` says what is done with what others write there. Events of
     `concurrency` aggregates are handled at a time, those of one in their order. `timeout` is in seconds, for
     all actions of one event. Without `dead_letter` the consumer stops at an event that fails for good;
     otherwise that event's aggregate is parked. `definition` is the hash of all that decides what it does.
@@ -149,6 +194,9 @@ class Consumer(NamedTuple):
     retry: Retry
     dead_letter: bool
     on_refused: Literal["dead_letter", "ignore"]
+    on_topics: bool
+    topics: tuple[str, ...]
+    accept: tuple[Accept, ...]
     definition: str
     description: str
     span: Span

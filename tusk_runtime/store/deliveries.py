@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal, NamedTuple, Protocol
 
 Standing = Literal["parked", "behind", "refused", "retry", "drop"]
@@ -20,7 +21,8 @@ class Letter(NamedTuple):
     `source` is where it stands: empty for the store's own log, else a topic with its partition, and
     `position` is that in it. `key` is what keeps its order, for an event `Type/id` of its aggregate. `action`
     counts from 0: the first that is not done. `timestamp` is in microseconds. `error` is JSON in UTF-8: what
-    went wrong, where in the file, and with which values; `{}` for one that only waits.
+    went wrong, where in the file, and with which values; `{}` for one that only waits. `message` is a copy of
+    a message that is no event of the store's own log: a topic does not keep it for ever.
     """
 
     source: str
@@ -31,6 +33,7 @@ class Letter(NamedTuple):
     attempts: int
     timestamp: int
     error: bytes
+    message: bytes = b""
 
 
 class Claim(NamedTuple):
@@ -44,6 +47,9 @@ class Claim(NamedTuple):
 class Deliveries(Protocol):
     """The progress of consumers and their dead letters.
 
+    A consumer has a progress of its own in each source: in the store's log, whose name is empty, and in each
+    partition of a topic. One source never waits for another.
+
     Methods raise StoreUnavailable when the store cannot be read or written, and OutcomeUnknown when a commit
     may or may not have happened. All that is written is durable when a method returns.
     """
@@ -52,6 +58,13 @@ class Deliveries(Protocol):
         """Take a consumer, or keep it, for so many seconds by the store's clock.
 
         None while another holder has it. One that was never claimed begins at the position `begin`.
+        """
+        ...
+
+    async def take(self, consumer: str, source: str, holder: bytes) -> Claim:
+        """Take a partition of a topic, whoever had it: Kafka gave it to this holder.
+
+        The epoch grows, also for the same holder. One that was never taken is at the position -1.
         """
         ...
 
@@ -65,26 +78,36 @@ class Deliveries(Protocol):
         epoch: int,
         position: int,
         *,
+        source: str = "",
         letters: Collection[Letter] = (),
         done: Collection[tuple[str, int]] = (),
+        seen: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
-        """Move the progress to `position`, and with it keep letters, in place of those at the same source and
-        position, and forget the letters `done` (source and position): all or nothing. One that is both stays.
+        """Move the progress in a source to `position`, and with it keep letters, in place of those at the same
+        source and position, forget the letters `done` (source and position), and keep for each key in `seen`
+        the version of the last event of it that was handled: all or nothing. A letter that is both stays; a
+        version that is lower than the one kept already changes nothing.
 
-        Raises Conflict, and writes nothing, if the consumer's epoch is another: somebody else has it.
+        Raises Conflict, and writes nothing, if the epoch of that progress is another: somebody else has it.
         """
+        ...
+
+    async def seen(self, consumer: str, keys: Collection[str]) -> Mapping[str, int]:
+        """Key → version of the last event of it that was handled, as `save` kept it; others are left out."""
         ...
 
     async def letters(
         self,
         consumer: str,
         *,
+        source: str | None = None,
         standing: Collection[Standing] = STANDINGS,
         key: str | None = None,
         after: tuple[str, int] = ("", -1),
         limit: int = 1000,
     ) -> Sequence[Letter]:
-        """At most `limit` letters of a consumer behind a source and position, in that order."""
+        """At most `limit` letters of a consumer behind a source and position, in that order: those of all
+        sources, or of one."""
         ...
 
     async def mark(
@@ -110,5 +133,5 @@ class Deliveries(Protocol):
         ...
 
     async def progress(self) -> Mapping[str, int]:
-        """How far each consumer that was ever claimed has come."""
+        """How far each consumer that was ever claimed has come in the store's log."""
         ...
