@@ -288,8 +288,8 @@ class Runtime:
             caller=caller,
             tell=self._bus.tell,
         )
-        if not dry_run and consumer in self._followers.runners:
-            self._followers.runners[consumer].look()
+        if not dry_run:
+            self._followers.look(consumer)
         return found
 
     async def republish(self, position: int, *, dry_run: bool = False, caller: Caller) -> int:
@@ -397,8 +397,7 @@ class Runtime:
         try:
             await self._bus.swap(application, check)
         except BaseException:
-            for runner in paused:
-                await runner.start(runner.position)
+            await self._followers.resume(paused)
             raise
         await hit("reload.swapped")
         self._followers = followers

@@ -83,10 +83,10 @@ class Deliveries(Protocol):
         done: Collection[tuple[str, int]] = (),
         seen: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
-        """Move the progress in a source to `position`, and with it keep letters, in place of those at the same
-        source and position, forget the letters `done` (source and position), and keep for each key in `seen`
-        the version of the last event of it that was handled: all or nothing. A letter that is both stays; a
-        version that is lower than the one kept already changes nothing.
+        """Move the progress in a source to `position`, and with it keep letters, in place of those at the
+        same source and position, forget the letters `done` (source and position), and keep for each key in
+        `seen` the version of the last event of it that was handled: all or nothing. A letter that is both
+        stays; a version that is lower than the one kept already changes nothing.
 
         Raises Conflict, and writes nothing, if the epoch of that progress is another: somebody else has it.
         """
