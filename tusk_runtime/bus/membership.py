@@ -22,8 +22,8 @@ from tusk_runtime.bus.kafka import CALL_SECONDS, CLIENT, Address, explained
 from tusk_runtime.errors import Unavailable
 from tusk_runtime.following.messages import Message
 
-SESSION_SECONDS = 10.0
-"""After how long a member that says nothing loses its partitions to others."""
+SESSION_SECONDS = 6.0
+"""After how long a member that says nothing loses its partitions to others: the least that brokers allow."""
 HEARTBEAT_SECONDS = 1.0
 IDLE_SECONDS = 300.0
 """How long a member may ask for nothing; between two pages it asks several times a second."""
@@ -33,6 +33,12 @@ Partition = tuple[str, int]
 """A topic, and the number of one of its partitions."""
 Revoked = Callable[[Collection[Partition]], Awaitable[None]]
 """Told which partitions are taken away: when it returns, another member may begin with them."""
+
+
+def source_of(partition: Partition) -> str:
+    """What progress and letters call a partition."""
+    topic, number = partition
+    return f"{topic}/{number}"
 
 
 class Bounds(NamedTuple):
@@ -56,7 +62,8 @@ class Membership:
         self._revoked = revoked
         self._client: AIOKafkaConsumer | None = None
         self.given: frozenset[Partition] = frozenset()
-        self.generation = 0  # grows whenever partitions are given
+        self.generation = 0  # grows whenever partitions are given, if only none
+        self.joined = False  # whether the group has said who has which partitions
 
     async def start(self) -> None:
         """Connect, and ask for partitions. Raises Unavailable."""
@@ -96,14 +103,19 @@ class Membership:
         self._made.pause(*found)
         self.given = frozenset((each.topic, each.partition) for each in found)
         self.generation += 1
+        self.joined = True
 
     async def poll(self, most: int, seconds: float) -> Mapping[Partition, list[Message]]:
         """At most so many messages of what is not paused, after so many seconds at the latest.
 
         Raises Unavailable if the client has to be made anew.
         """
-        async with self._asking(seconds + CALL_SECONDS):
-            found = await self._made.getmany(timeout_ms=int(seconds * 1000), max_records=most)
+        found = {}
+        async with self._asking():
+            # While the group finds out who has which partitions, the client waits for that.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(2 * seconds):
+                    found = await self._made.getmany(timeout_ms=int(seconds * 1000), max_records=most)
         return {
             (where.topic, where.partition): [
                 Message(
@@ -255,6 +267,7 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         """Return when nothing is done with them any more."""
         self._membership.given = frozenset()
+        self._membership.joined = False
         await self._membership._revoked([(each.topic, each.partition) for each in revoked])
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:

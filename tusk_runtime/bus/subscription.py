@@ -6,12 +6,13 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from time import monotonic
 from typing import NamedTuple, Protocol
 
+from tusk_runtime.bus.beginning import Beginnings
 from tusk_runtime.bus.kafka import Address
-from tusk_runtime.bus.membership import Bounds, Membership, Partition
+from tusk_runtime.bus.membership import Bounds, Membership, Partition, source_of
+from tusk_runtime.bus.watching import Track, Watch
 from tusk_runtime.errors import Conflict, TuskError, Unavailable
 from tusk_runtime.events import new_id
 from tusk_runtime.failpoints import hit
@@ -19,7 +20,6 @@ from tusk_runtime.following.hands import Hands, task_group
 from tusk_runtime.following.lane import Lane
 from tusk_runtime.following.messages import Message
 from tusk_runtime.following.runner import Progress, Runner
-from tusk_runtime.store.deliveries import Claim
 from tusk_runtime.store.protocol import Store
 
 POLL_SECONDS = 0.5
@@ -27,14 +27,8 @@ PATIENCE_SECONDS = 0.5
 """How long all partitions wait for the slowest one, before it is paused and the others go on."""
 LOOK_SECONDS = 1.0
 """How often the letters are looked at, and Kafka is told how far the group is."""
-WATCH_SECONDS = 5.0
-"""How often it is looked at whether the client still does what it should."""
-STUCK_SECONDS = 20.0
-"""After how long a client that gives nothing of what is there is made anew."""
 RETRY_SECONDS = 1.0
 DRAIN_SECONDS = 5.0
-MARGIN = 10 * 60 * 1000
-"""How much older than the first event that counts a record may be, in milliseconds: clocks differ."""
 
 log = logging.getLogger("tusk.following")
 
@@ -61,18 +55,6 @@ class Subscribed(NamedTuple):
     tail: bool = False
 
 
-@dataclass(slots=True)
-class _Track:
-    """A partition that this process has, and what is done with it now. `told` is what Kafka knows of its
-    progress, `moved` is when it last went on; `lost` is what it holds, where its log went back."""
-
-    lane: Lane[Message]
-    moved: float
-    told: int
-    task: asyncio.Task[None] | None = None
-    lost: Bounds | None = None
-
-
 class Subscription(Runner):
     """Reads topics as a member of a group. How far each partition is, and its letters, the store knows: what
     Kafka is told is for people and tools.
@@ -92,14 +74,13 @@ class Subscription(Runner):
         self._address = address
         self._holder = new_id()
         self._slots = asyncio.Semaphore(what.concurrency)
-        self._tracks: dict[Partition, _Track] = {}
+        self._tracks: dict[Partition, Track] = {}
         self._client: Membership | None = None
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
         self._asked, self._seen = 1, 0
         self._begin = 0
-        self._lag: int | None = None
-        self._strangers: Sequence[str] = ()
+        self._watch: Watch | None = None
         self._alarm = ""
         self._problem = ""
         self._failed = False
@@ -117,17 +98,19 @@ class Subscription(Runner):
                 counts[what] = counts.get(what, 0) + count
         here = len(self._tracks)
         detail = f"{here} partition{'' if here == 1 else 's'} here"
-        # What is wrong now, else what went wrong and wants to be seen by somebody.
-        error = self._problem or self._told_of_strangers() or self._alarm
-        return Progress(None, self._lag, counts, error, self._failed, detail)
+        watch = self._watch
+        return Progress(None, watch.lag if watch else None, counts, self._error, self._failed, detail)
 
-    def _told_of_strangers(self) -> str:
-        if not self._strangers:
-            return ""
-        return (
-            f"the group `{self._group}` is used by {', '.join(self._strangers)}, too, and what they are "
-            "given is not handled here: give the consumer another `group`"
-        )
+    @property
+    def _error(self) -> str:
+        """What is wrong now, else what went wrong and wants to be seen by somebody."""
+        watch = self._watch
+        if watch is not None and watch.strangers and not self._problem:
+            return (
+                f"the group `{self._group}` is used by {', '.join(watch.strangers)}, too, and what they are "
+                "given is not handled here: give the consumer another `group`"
+            )
+        return self._problem or (watch.problem if watch is not None else "") or self._alarm
 
     async def start(self, begin: int) -> None:
         """Read on where the store says; events of its own log count behind `begin`, if it does not know."""
@@ -181,15 +164,17 @@ class Subscription(Runner):
     async def _run(self) -> None:
         while not self._stopping:
             try:
-                self._begin = await self._known_begin()
+                if self._what.own:
+                    self._begin = await self._known_begin()
                 group = None if self._what.standalone else self._group
                 client = Membership(self._address, group, self._what.topics, self._revoked)
                 self._client = client
                 await client.start()
+                self._watch = Watch(client, self._tracks, self._raise)
                 async with task_group() as tasks:
-                    watch = tasks.create_task(self._watch(client))
+                    watching = tasks.create_task(self._watch.run())
                     await self._consume(client)
-                    watch.cancel()
+                    watching.cancel()
             except Exception as error:
                 # Whatever it is: a task that ends in silence would leave messages unhandled for ever.
                 self._note(error)
@@ -238,6 +223,7 @@ class Subscription(Runner):
 
     async def _work(self, client: Membership) -> None:
         """Wait for what is being handled, but not for what takes long: that is paused until it is done."""
+        failures: list[tuple[Partition, Track, TuskError]] = []
         tasks = [track.task for track in self._tracks.values() if track.task is not None]
         if tasks:
             await asyncio.wait(tasks, timeout=PATIENCE_SECONDS)
@@ -249,33 +235,32 @@ class Subscription(Runner):
                 continue
             task, track.task = track.task, None
             track.moved = monotonic()
-            await self._ended(client, partition, track, task)
-
-    async def _ended(
-        self, client: Membership, partition: Partition, track: _Track, task: asyncio.Task[None]
-    ) -> None:
-        """Go on with a partition, or do what was being done again."""
-        try:
-            task.result()
-        except Conflict as error:
-            # Others have it by now, which the client will hear of.
-            log.warning("%s: %s/%d is no longer here: %s", self.name, *partition, error)
-            client.pause(partition)
-            self._tracks.pop(partition, None)
-            return
-        except TuskError as error:
-            self._note(error)
+            try:
+                task.result()
+            except Conflict as error:
+                # Others have it by now, which the client will hear of.
+                log.warning("%s: %s is no longer here: %s", self.name, source_of(partition), error)
+                client.pause(partition)
+                del self._tracks[partition]
+            except TuskError as error:
+                failures.append((partition, track, error))
+            else:
+                self._go_on(client, partition, track)
+        if failures:
+            self._note(failures[0][2])
             await asyncio.sleep(RETRY_SECONDS)
-            client.seek(partition, track.lane.position + 1)
-            return
-        self._problem = ""
+            for partition, track, _ in failures:
+                client.seek(partition, track.lane.position + 1)
+
+    def _go_on(self, client: Membership, partition: Partition, track: Track) -> None:
+        """Take more out of a partition, unless the consumer has to stop."""
         if track.lane.hands.halted:
             client.pause(partition)
         else:
             client.resume(partition)
-        self._failed = any(each.lane.hands.halted for each in self._tracks.values())
-        if self._failed:
-            self._problem = next(t.lane.hands.halted for t in self._tracks.values() if t.lane.hands.halted)
+        halted = [each.lane.hands.halted for each in self._tracks.values()]
+        self._problem = next(filter(None, halted), "")
+        self._failed = bool(self._problem)
 
     async def _look(self, client: Membership) -> None:
         """Look at the letters and at logs that went back, and tell Kafka how far the group is."""
@@ -286,7 +271,7 @@ class Subscription(Runner):
                 await self._begin_anew(client, partition, track, track.lost)
             await track.lane.look()
             if track.lane.hands.due() and client.pause(partition):
-                track.task = asyncio.create_task(self._again(track.lane))
+                track.task = asyncio.create_task(track.lane.take_again())
         news = {
             partition: track.lane.position + 1
             for partition, track in self._tracks.items()
@@ -298,68 +283,32 @@ class Subscription(Runner):
                 if partition in self._tracks:
                     self._tracks[partition].told = offset - 1
 
-    async def _again(self, lane: Lane[Message]) -> None:
-        await lane.take_again()
-
     # ---- partitions come and go ----------------------------------------------------------------------
 
     async def _take(self, client: Membership) -> None:
         """Take in the store what Kafka gave, and read on from where it stands there."""
         given = [each for each in client.given if each not in self._tracks]
         if not given:
+            self._problem = ""  # others have them all
             return
         deliveries = self._store.deliveries
         claims = await asyncio.gather(
-            *(deliveries.take(self._group, _source(each), self._holder) for each in given)
+            *(deliveries.take(self._group, source_of(each), self._holder) for each in given)
         )
         await hit("subscription.taken")
         bounds = await client.bounds(given)
+        what, events = self._what, self._store.events
+        beginnings = Beginnings(self._group, what.own, events, self._begin, tail=what.tail)
         for partition, claim in zip(given, claims, strict=True):
-            position = await self._position(client, partition, claim, bounds[partition])
-            hands = self._handed(_source(partition), self._slots, self._begin)
-            lane = Lane(hands, claim._replace(position=position), deliveries, free=self._what.standalone)
+            position, alarm = await beginnings.find(client, partition, claim, bounds[partition])
+            if alarm:
+                self._raise(alarm)
+            hands = self._handed(source_of(partition), self._slots, self._begin)
+            lane = Lane(hands, claim._replace(position=position), deliveries, free=what.standalone)
             await lane.learn()
             if client.seek(partition, position + 1):
-                self._tracks[partition] = _Track(lane, monotonic(), position)
-        if not self._what.standalone:
-            self._strangers = await client.strangers()
-
-    async def _position(self, client: Membership, partition: Partition, claim: Claim, bounds: Bounds) -> int:
-        """Up to where a partition counts as handled, as it begins."""
-        topic, _ = partition
-        if self._what.tail:
-            return bounds.next - 1
-        if claim.position < 0:
-            begin = await client.committed(partition)
-            if topic in self._what.own and self._begin:
-                begin = await self._offset_behind(client, partition)
-                begin = bounds.next if begin is None else begin
-            return max(bounds.first, min(begin or 0, bounds.next)) - 1
-        told = await client.committed(partition)
-        if told is not None and told - 1 > claim.position:
-            log.error(
-                "%s: somebody else told Kafka that the group `%s` is at %d in %s/%d; it goes on at %d, where "
-                "it is",
-                self.name, self._group, told, *partition, claim.position + 1,
-            )  # fmt: skip
-        if claim.position + 1 > bounds.next:
-            self._went_back(partition, claim.position, bounds)
-            return bounds.first - 1
-        if claim.position + 1 < bounds.first:
-            self._raise(
-                f"{_source(partition)} holds nothing before {bounds.first} any more, and "
-                f"{bounds.first - claim.position - 1} messages from {claim.position + 1} on were not "
-                "handled: keep messages longer, or let the application run"
-            )
-            return bounds.first - 1
-        return claim.position
-
-    async def _offset_behind(self, client: Membership, partition: Partition) -> int | None:
-        """Where events begin that count: those before may come, too, and are known by their positions."""
-        found = await self._store.events.at([self._begin])
-        if not found:
-            return 0
-        return await client.offset_at(partition, max(0, found[0].timestamp // 1000 - MARGIN))
+                self._tracks[partition] = track = Track(lane, monotonic(), position)
+                self._go_on(client, partition, track)
 
     async def _revoked(self, partitions: Collection[Partition]) -> None:
         """Give partitions away: what is being handled is ended and saved, if it does not take too long."""
@@ -377,72 +326,19 @@ class Subscription(Runner):
                 {each: track.lane.position + 1 for each, track in tracks.items() if track.lane.position >= 0}
             )
 
-    def _halt(self, tracks: Collection[_Track]) -> None:
+    def _halt(self, tracks: Collection[Track]) -> None:
         for track in tracks:
             track.lane.hands.stopping = True
 
-    # ---- what goes wrong in silence -------------------------------------------------------------------
-
-    async def _watch(self, client: Membership) -> None:
-        """See to it that what is there is given, and that nothing is lost. Raises Unavailable: begin anew."""
-        since = monotonic()
-        while True:
-            await asyncio.sleep(WATCH_SECONDS)
-            if client.broken:
-                raise Unavailable("the client lost its place in the group")
-            if client.generation == 0:
-                if monotonic() - since > STUCK_SECONDS:
-                    raise Unavailable(f"the group `{self._group}` gives no partitions")
-                continue
-            tracks = dict(self._tracks)
-            if not tracks:
-                self._lag = 0 if client.given else None
-                continue
-            bounds = await client.bounds(list(tracks))
-            lag = 0
-            for partition, track in tracks.items():
-                lag += max(0, bounds[partition].next - track.lane.position - 1)
-                if track.lane.position + 1 > bounds[partition].next and track.lost is None:
-                    track.lost = bounds[partition]
-                    self._went_back(partition, track.lane.position, bounds[partition])
-                await self._check_moving(client, partition, track, bounds[partition])
-            self._lag = lag
-            if self._strangers:
-                self._strangers = await client.strangers()
-
-    async def _check_moving(
-        self, client: Membership, partition: Partition, track: _Track, bounds: Bounds
-    ) -> None:
-        if (
-            track.task is not None
-            or track.lane.hands.halted
-            or (await client.position(partition) or bounds.next) >= bounds.next
-        ):
-            track.moved = monotonic()
-        elif monotonic() - track.moved > STUCK_SECONDS:
-            raise Unavailable(f"nothing comes out of {_source(partition)}, and there is something in it")
-
     async def _begin_anew(
-        self, client: Membership, partition: Partition, track: _Track, bounds: Bounds
+        self, client: Membership, partition: Partition, track: Track, bounds: Bounds
     ) -> None:
         """Handle all that a log holds which went back: what was handled before has no effect again."""
         await track.lane.move(bounds.first - 1)
         track.lost = None
         client.seek(partition, bounds.first)
 
-    def _went_back(self, partition: Partition, position: int, bounds: Bounds) -> None:
-        self._raise(
-            f"the log of {_source(partition)} went back: {position} was handled, and now it ends before "
-            f"{bounds.next}. The broker lost messages, or the topic was made anew; all that is there is "
-            "handled. Events that are missing are published again by `tusk republish`"
-        )
-
     def _raise(self, alarm: str) -> None:
         """Say something that stays to be seen until the application starts again."""
         self._alarm = alarm
         log.error("%s: %s", self.name, alarm)
-
-
-def _source(partition: Partition) -> str:
-    topic, number = partition
-    return f"{topic}/{number}"

@@ -40,7 +40,7 @@ class Reception:
     ) -> None:
         self.actor = actor
         self.acceptor = acceptor
-        self.own = frozenset(own) if actor.consumer.on_topics else frozenset()
+        self.own = frozenset(own)
         self.events = events
         self.deliveries = deliveries
         self.clock = clock
@@ -182,7 +182,7 @@ def _positions(pointers: Sequence[Pointer]) -> list[int]:
 
 async def _unknown(pointer: Pointer) -> None:
     missing = FinalFailure(
-        f"it stands for the event {id_text(pointer.event_id)} at position {pointer.position}, which is not in "
-        "this store: another application writes to the topic, or the store is an older copy"
+        f"it stands for the event {id_text(pointer.event_id)} at position {pointer.position}, which this "
+        "store does not hold: another application writes to the topic, or the store is an older copy"
     )
     raise ActionFailed(0, missing)

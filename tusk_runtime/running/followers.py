@@ -98,7 +98,7 @@ class Followers:
         kafka = address.kafka
         if self._taken_over(f"{consumer.name} {OF_TOPICS}", (consumer.definition, kafka)):
             return
-        own = set(kafka.topics.values())
+        own = set(kafka.topics.values()) if consumer.on_topics else set()
         reception = Reception(
             Actor(consumer, application, self._bus.execute, self._outside),
             Acceptor(consumer, application, self._bus.execute),
