@@ -38,8 +38,9 @@ class Track:
 
 
 class Watch:
-    """Watches one client. `problem` is what the brokers answer to it, while that is wrong; `lag` counts the messages of its partitions that are still to be handled, and
-    `strangers` are those in the group that are no processes of this runtime."""
+    """Watches one client. `problem` is what is wrong when the brokers are asked; `lag` counts the messages of
+    its partitions that are still to be handled, and `strangers` are those in the group that are no processes
+    of this runtime."""
 
     def __init__(
         self,
