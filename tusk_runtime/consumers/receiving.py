@@ -13,6 +13,7 @@ from tusk_runtime.consumers.failures import ActionFailed, FinalFailure
 from tusk_runtime.consumers.handling import Attempts
 from tusk_runtime.events import StoredEvent, id_text
 from tusk_runtime.following.hands import Changes, Hands, key_of
+from tusk_runtime.following.keys import kept
 from tusk_runtime.following.messages import Message, pack, unpack
 from tusk_runtime.store.deliveries import Deliveries, Letter
 from tusk_runtime.store.protocol import EventStore
@@ -136,7 +137,7 @@ class MessageHands(Hands[Message]):
         if event is not None:
             key = key_of(event)
         elif item.key is not None:
-            key = f"{item.topic}/{item.key.decode(errors='backslashreplace')}"
+            key = kept(f"{item.topic}/{item.key.decode(errors='backslashreplace')}")
         else:
             key = f"{item.source}:{item.offset}"  # nothing keeps it in order with others
         return Letter(self.source, item.offset, key, "behind", 0, 0, 0, b"{}")

@@ -12,6 +12,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from tusk_runtime.clock import Clock
 from tusk_runtime.events import StoredEvent
+from tusk_runtime.following.keys import kept
 from tusk_runtime.following.letters import LOG, Letters, blocks
 from tusk_runtime.store.deliveries import Deliveries, Letter, Standing
 from tusk_runtime.store.protocol import EventStore
@@ -226,4 +227,4 @@ async def task_group() -> AsyncIterator[asyncio.TaskGroup]:
 
 def key_of(event: StoredEvent) -> str:
     """What keeps an event in order with others: its aggregate."""
-    return f"{event.aggregate_type}/{event.aggregate_id}"
+    return kept(f"{event.aggregate_type}/{event.aggregate_id}")

@@ -6,6 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Literal, NamedTuple, Protocol
 
+from tusk_runtime.errors import Conflict
+
 Standing = Literal["parked", "behind", "refused", "retry", "drop"]
 """How a dead letter stands.
 
@@ -34,6 +36,26 @@ class Letter(NamedTuple):
     timestamp: int
     error: bytes
     message: bytes = b""
+
+
+REPLACED = ", ".join(
+    (
+        *(f"{name} = excluded.{name}" for name in Letter._fields[2:-1]),
+        "message = CASE length(excluded.message) WHEN 0 THEN l.message ELSE excluded.message END",
+    )
+)
+"""What becomes of a letter `l` when another one takes its place, in the words of both databases."""
+
+
+def lost(consumer: str, source: str, epoch: int) -> Conflict:
+    """What is raised when somebody else has a consumer."""
+    where = f" in {source}" if source else ""
+    return Conflict(f"the consumer {consumer}{where} is no longer held with epoch {epoch}")
+
+
+def beyond(source: str | None, after: tuple[str, int]) -> tuple[str, int]:
+    """Behind which place the letters of a source are, or of all, that stand behind a place."""
+    return after if source is None or source <= after[0] else (source, -1)
 
 
 class Claim(NamedTuple):
@@ -86,7 +108,8 @@ class Deliveries(Protocol):
         """Move the progress in a source to `position`, and with it keep letters, in place of those at the
         same source and position, forget the letters `done` (source and position), and keep for each key in
         `seen` the version of the last event of it that was handled: all or nothing. A letter that is both
-        stays; a version that is lower than the one kept already changes nothing.
+        stays, and so does the message of one that comes without it; a version that is lower than the one kept
+        already changes nothing.
 
         Raises Conflict, and writes nothing, if the epoch of that progress is another: somebody else has it.
         """
@@ -105,9 +128,10 @@ class Deliveries(Protocol):
         key: str | None = None,
         after: tuple[str, int] = ("", -1),
         limit: int = 1000,
+        messages: bool = True,
     ) -> Sequence[Letter]:
         """At most `limit` letters of a consumer behind a source and position, in that order: those of all
-        sources, or of one."""
+        sources, or of one. Without `messages` these are left out, and empty."""
         ...
 
     async def mark(
