@@ -131,9 +131,13 @@ kafka: {{ brokers: "{self.address}", topic_prefix: "{self.name}", partitions: {P
 
     def write(self, *messages: tuple[str | None, bytes | str, dict[str, str]]) -> None:
         """Write messages (key, value, headers) to the inbox, as somebody else does."""
+        self.write_to(self.inbox, *messages)
+
+    def write_to(self, topic: str, *messages: tuple[str | None, bytes | str, dict[str, str]]) -> None:
+        """Write messages to any topic."""
         producer = Producer({"bootstrap.servers": self.address, "message.max.bytes": 8_000_000})
         for key, value, headers in messages:
-            producer.produce(self.inbox, value, key, headers=list(headers.items()))
+            producer.produce(topic, value, key, headers=list(headers.items()))
         producer.flush(30)
 
     def committed(self, group: str, topic: str, partitions: int = PARTITIONS) -> dict[int, int]:

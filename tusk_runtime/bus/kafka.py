@@ -298,11 +298,9 @@ async def _closed(client: AIOKafkaProducer) -> None:
             await client.stop()
 
 
-def explained(error: BaseException | None, kafka: Kafka) -> str:
+def explained(error: BaseException, kafka: Kafka) -> str:
     """What an error of the client means, for people; the password is not in it."""
     brokers = ", ".join(kafka.brokers)
-    if error is None:
-        return f"Kafka at {brokers}"
     text = str(error) or type(error).__name__
     if isinstance(error, TimeoutError):
         text = "no answer in time"

@@ -27,6 +27,8 @@ SESSION_SECONDS = 6.0
 HEARTBEAT_SECONDS = 1.0
 IDLE_SECONDS = 300.0
 """How long a member may ask for nothing; between two pages it asks several times a second."""
+METADATA_SECONDS = 10.0
+"""After how long partitions and topics that are new are noticed."""
 COMMIT_SECONDS = 5.0
 
 Partition = tuple[str, int]
@@ -66,7 +68,7 @@ class Membership:
         self.joined = False  # whether the group has said who has which partitions
 
     async def start(self) -> None:
-        """Connect, and ask for partitions. Raises Unavailable."""
+        """Connect. Raises Unavailable."""
         size = self._address.kafka.max_record_size
         client = AIOKafkaConsumer(
             **self._address.options(),
@@ -78,18 +80,23 @@ class Membership:
             session_timeout_ms=int(SESSION_SECONDS * 1000),
             heartbeat_interval_ms=int(HEARTBEAT_SECONDS * 1000),
             max_poll_interval_ms=int(IDLE_SECONDS * 1000),
+            metadata_max_age_ms=int(METADATA_SECONDS * 1000),
             max_partition_fetch_bytes=max(size, 1024 * 1024),
         )
         self._client = client
         async with self._asking():
             await client.start()
-            there = await client.topics()
-            missing = [f"`{topic}`" for topic in self._topics if topic not in there]
-            if missing:
-                raise Unavailable(
-                    f"{explained(None, self._address.kafka)} has no topic {', '.join(missing)}: make "
-                    f"{'it' if len(missing) == 1 else 'them'}, or name another one"
-                )
+
+    async def missing(self) -> Sequence[str]:
+        """The topics that are not there. Raises Unavailable."""
+        async with self._asking():
+            there = await self._made.topics()
+        return [topic for topic in self._topics if topic not in there]
+
+    async def join(self) -> None:
+        """Ask for partitions. Raises Unavailable."""
+        client = self._made
+        async with self._asking():
             if self._group is not None:
                 client.subscribe(self._topics, listener=_Listener(self))
             else:
@@ -229,9 +236,12 @@ class Membership:
         """Leave the group. Never raises."""
         client, self._client = self._client, None
         if client is not None:
-            with contextlib.suppress(Exception):
-                async with asyncio.timeout(COMMIT_SECONDS):
+            with contextlib.suppress(Unavailable):
+                async with self._asking(COMMIT_SECONDS):
                     await client.stop()
+            with contextlib.suppress(Unavailable):  # what `stop` left open where it failed
+                async with self._asking(COMMIT_SECONDS):
+                    await client._client.close()
 
     @property
     def _made(self) -> AIOKafkaConsumer:
@@ -244,6 +254,12 @@ class Membership:
         try:
             async with asyncio.timeout(seconds):
                 yield
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            # A part of the client was cancelled, and whoever waits for it would seem to be.
+            raise Unavailable("a part of Kafka's client ended by itself") from None
         except InconsistentGroupProtocolError as error:
             raise Unavailable(
                 f"the group `{self._group}` is used by somebody else, in another way: give the consumer "

@@ -149,10 +149,11 @@ class Subscription(Runner):
 
     async def _caught_up(self) -> bool:
         client = self._client
-        if client is None or not self._tracks or self._seen != self._asked:
+        tracks = dict(self._tracks)
+        if client is None or not tracks or self._seen != self._asked:
             return False
-        bounds = await client.bounds(list(self._tracks))
-        for partition, track in list(self._tracks.items()):
+        bounds = await client.bounds(list(tracks))
+        for partition, track in tracks.items():
             if track.task is not None or track.lane.hands.due():
                 return False
             if (await client.position(partition) or 0) < bounds[partition].next:
@@ -170,6 +171,8 @@ class Subscription(Runner):
                 client = Membership(self._address, group, self._what.topics, self._revoked)
                 self._client = client
                 await client.start()
+                await self._await_topics(client)
+                await client.join()
                 self._watch = Watch(client, self._tracks, self._raise)
                 async with task_group() as tasks:
                     watching = tasks.create_task(self._watch.run())
@@ -181,6 +184,18 @@ class Subscription(Runner):
                 await self._leave()
                 if not self._stopping:
                     await asyncio.sleep(RETRY_SECONDS)
+
+    async def _await_topics(self, client: Membership) -> None:
+        """Wait for the topics that the relay makes. Raises Unavailable if another one is not there."""
+        while missing := await client.missing():
+            foreign = [f"`{topic}`" for topic in missing if topic not in self._what.own]
+            if foreign:
+                raise Unavailable(
+                    f"Kafka has no topic {', '.join(foreign)}: make {'it' if len(foreign) == 1 else 'them'}, "
+                    "or name another one"
+                )
+            self._problem = f"waits for the relay to make {', '.join(missing)}"
+            await asyncio.sleep(RETRY_SECONDS)
 
     async def _known_begin(self) -> int:
         """The position behind which events of the own log count; the store keeps it from the first time."""
