@@ -42,7 +42,7 @@ class Hands(ABC):
         events that are handled, of so many keys at a time."""
         self.group = group
         self.types = frozenset(types)
-        self.letters = Letters(group)
+        self.letters = Letters(group, LOG)
         self.stopping = False
         self._concurrency = concurrency
         self._events = events
@@ -129,7 +129,7 @@ class Hands(ABC):
                 return
             if first is not None and not blocks(first):
                 return
-            waiting = await deliveries.letters(self.group, key=key, standing=BEHIND, limit=CHUNK)
+            waiting = await deliveries.letters(self.group, source=LOG, key=key, standing=BEHIND, limit=CHUNK)
             for letter in waiting:
                 if self.stopping or not await self._settle(letter, changes):
                     return
