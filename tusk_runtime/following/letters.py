@@ -6,15 +6,12 @@ from collections.abc import Sequence
 
 import orjson
 
-from tusk_runtime.store.deliveries import Deliveries, Letter, Standing
+from tusk_runtime.store.deliveries import Deliveries, Letter, Place, Standing
 
 LOG = ""
 """The source of a letter about an event of the store's own log."""
 PAGE = 1000
 MARKED: Sequence[Standing] = ("retry", "drop")
-
-Place = tuple[str, int]
-"""A letter's source and position."""
 
 
 class Letters:

@@ -44,7 +44,7 @@ from tusk_runtime.running.service import (
     Status,
 )
 from tusk_runtime.running.stored_versions import check_stored_versions
-from tusk_runtime.store.deliveries import Standing
+from tusk_runtime.store.deliveries import Place, Standing
 from tusk_runtime.store.protocol import Store
 
 LIVE_PAGE = 200
@@ -264,16 +264,16 @@ class Runtime:
         """A page of dead letters; see Service."""
         return await self._dead_letters().page(consumer, standing, after, limit)
 
-    async def dead_letter(self, consumer: str, position: int) -> DeadLetter:
-        """The dead letter of an event; see Service."""
-        return await self._dead_letters().one(consumer, position)
+    async def dead_letter(self, consumer: str, place: Place) -> DeadLetter:
+        """The dead letter of an event or a message; see Service."""
+        return await self._dead_letters().one(consumer, place)
 
     async def mark_dead_letters(
         self,
         consumer: str,
         action: Settlement,
         *,
-        positions: Collection[int] | None = None,
+        places: Collection[Place] | None = None,
         message: str | None = None,
         dry_run: bool = False,
         caller: Caller,
@@ -282,7 +282,7 @@ class Runtime:
         found = await self._dead_letters().mark(
             consumer,
             action,
-            positions=positions,
+            places=places,
             message=message,
             dry_run=dry_run,
             caller=caller,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Literal, NamedTuple, Protocol
@@ -15,6 +16,26 @@ Standing = Literal["parked", "behind", "refused", "retry", "drop"]
 was refused; nothing waits for it. `retry` and `drop`: somebody asked whoever runs the consumer for that.
 """
 STANDINGS: tuple[Standing, ...] = ("parked", "behind", "refused", "retry", "drop")
+
+
+Place = tuple[str, int]
+"""A letter's source and position."""
+MOST = 2**63 - 1
+_PLACE = re.compile(r"(?:([A-Za-z0-9._-]{1,249}/[0-9]{1,10}):)?([0-9]{1,19})", re.ASCII)
+
+
+def place_text(place: Place) -> str:
+    """A place as people write it: `7` in the store's log, `orders/0:12` in a partition of a topic."""
+    source, position = place
+    return f"{source}:{position}" if source else str(position)
+
+
+def place_of_text(text: str) -> Place:
+    """The place that a text means. Raises ValueError, which says what one looks like."""
+    found = _PLACE.fullmatch(text)
+    if found is None or not (0 if found[1] else 1) <= int(found[2]) <= MOST:
+        raise ValueError("a position of the log, as 7, or TOPIC/PARTITION:OFFSET, as orders/0:12")
+    return found[1] or "", int(found[2])
 
 
 class Letter(NamedTuple):
@@ -53,7 +74,7 @@ def lost(consumer: str, source: str, epoch: int) -> Conflict:
     return Conflict(f"the consumer {consumer}{where} is no longer held with epoch {epoch}")
 
 
-def beyond(source: str | None, after: tuple[str, int]) -> tuple[str, int]:
+def beyond(source: str | None, after: Place) -> Place:
     """Behind which place the letters of a source are, or of all, that stand behind a place."""
     return after if source is None or source <= after[0] else (source, -1)
 
@@ -102,7 +123,7 @@ class Deliveries(Protocol):
         *,
         source: str = "",
         letters: Collection[Letter] = (),
-        done: Collection[tuple[str, int]] = (),
+        done: Collection[Place] = (),
         seen: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         """Move the progress in a source to `position`, and with it keep letters, in place of those at the
@@ -126,7 +147,7 @@ class Deliveries(Protocol):
         source: str | None = None,
         standing: Collection[Standing] = STANDINGS,
         key: str | None = None,
-        after: tuple[str, int] = ("", -1),
+        after: Place = ("", -1),
         limit: int = 1000,
         messages: bool = True,
     ) -> Sequence[Letter]:
@@ -137,7 +158,7 @@ class Deliveries(Protocol):
     async def mark(
         self,
         consumer: str,
-        letters: Collection[tuple[str, int]],
+        letters: Collection[Place],
         standing: Literal["retry", "drop"],
     ) -> int:
         """Ask whoever runs the consumer to do that with those of the letters (source and position) that are
