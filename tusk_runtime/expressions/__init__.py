@@ -4,6 +4,7 @@ from tusk_runtime.expressions.compile import compile_condition, compile_value
 from tusk_runtime.expressions.expression import Expression, fuse
 from tusk_runtime.expressions.failures import ExpressionFailed, explain
 from tusk_runtime.expressions.fitting import COMPARED, Place
+from tusk_runtime.expressions.limits import Missing
 from tusk_runtime.expressions.registry import FUNCTIONS, Function
 from tusk_runtime.expressions.scope import (
     AGGREGATE,
@@ -31,6 +32,7 @@ __all__ = [
     "Expression",
     "ExpressionFailed",
     "Function",
+    "Missing",
     "Place",
     "Scope",
     "aggregate_type",

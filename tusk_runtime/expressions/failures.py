@@ -45,8 +45,10 @@ class ExpressionFailed(TuskError):
         super().__init__(f"{span}: {message}" if span else message)
 
 
-def explain(error: BaseException) -> ExpressionFailed:
+def explain(error: BaseException, *, hidden: bool = False) -> ExpressionFailed:
     """What an exception out of a compiled expression means, in the words and at the place of the file.
+
+    With `hidden` no value is shown, as if all were personal data.
 
     For `except Exception as error: raise explain(error) from error` around compiled or fused functions.
     """
@@ -57,9 +59,10 @@ def explain(error: BaseException) -> ExpressionFailed:
         # Nobody knows what it was about: perhaps a person.
         return ExpressionFailed(_message(error, masked=True))
     node, frame = place
-    message = _message(error, masked=_is_personal(node))
+    message = _message(error, masked=hidden or _is_personal(node))
     site: Site = node.site  # type: ignore[attr-defined]
-    return ExpressionFailed(message, site.node.at(site.start, site.end), _values(node, frame))
+    values = () if hidden else _values(node, frame)
+    return ExpressionFailed(message, site.node.at(site.start, site.end), values)
 
 
 def _message(error: BaseException, masked: bool) -> str:
