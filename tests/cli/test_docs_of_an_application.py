@@ -140,6 +140,29 @@ def test_what_a_consumer_does_is_told(tmp_path: Path) -> None:
     assert "Handled by: [`welcome`](consumers.md#welcome)." in found["events"]
 
 
+ACCEPTING = """
+[consumers.desk]
+accept:
+  - { topic: "desk", when: "{{ message.sum > 0 }}", message: { account: "uuid", amount: "decimal(places=2)" }, send: "Deposit", with: { aggregate_id: "{{ message.account }}" } }
+  - { topic: "desk", send: "Close", with: { aggregate_id: "{{ message.account }}" } }
+  - { topic: "desk.more", ignore: true }
+"""
+
+
+def test_what_a_consumer_accepts_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "app.tsk"
+    file.write_text(ACCOUNT + ACCEPTING)
+    page = pages(file, tmp_path / "docs", "--format", "markdown")["consumers"]
+    assert "What it does" not in page
+    row = "| `desk` | `when: {{ message.sum > 0 }}` | send [`Deposit`](commands.md#Deposit) |"
+    assert (
+        f"{row} `aggregate_id: {{{{ message.account }}}}` | `account: uuid`<br>`amount: decimal(places=2)` |"
+        in page
+    )
+    assert "| send [`Close`](commands.md#Close) | `aggregate_id: {{ message.account }}` | `json` |" in page
+    assert "| `desk.more` |  | nothing |  |  |" in page
+
+
 HOSTILE = """
 [runtime]
 name: "evil"

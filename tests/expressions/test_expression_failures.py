@@ -24,7 +24,16 @@ from expression_support import (
     try_compile,
 )
 
-from tusk_runtime.expressions import Expression, ExpressionFailed, Scope, compile_value, explain, fuse
+from tusk_runtime.expressions import (
+    Expression,
+    ExpressionFailed,
+    Missing,
+    Scope,
+    compile_condition,
+    compile_value,
+    explain,
+    fuse,
+)
 from tusk_runtime.language.diagnostics import Problems
 from tusk_runtime.language.document import ScalarNode
 from tusk_runtime.language.source import Source
@@ -271,3 +280,29 @@ def test_what_does_not_fit_a_personal_place_is_masked() -> None:
         with pytest.raises(ExpressionFailed, match=re.escape(told)) as caught:
             expression(PERSONAL_VALUES)
         assert "secret" not in str(caught.value) + str([value for _, value in caught.value.values])
+
+
+@pytest.mark.parametrize(
+    ("source", "missing"),
+    [
+        ("data.a == 1", True),
+        ("data.list[3] == 1", True),
+        ("data.null.a == 1", True),
+        ("data.list[0] == 1 or data.a == 1", True),
+        ("data.list.a == 1", False),
+        ("integer(data.text) == 1", False),
+        ("1 // data.zero == 1", False),
+    ],
+)
+def test_what_is_missing_is_told_apart(source: str, missing: bool) -> None:
+    problems = Problems()
+    text = "{{ " + source + " }}"
+    node = ScalarNode(text, Source("app.tsk", text).span(0, len(text)), quoted=True)
+    condition = compile_condition(node, Scope({"data": JSON}), problems)
+    assert condition is not None, list(problems)
+    with pytest.raises(ExpressionFailed) as caught:
+        condition({"list": [0], "null": None, "text": "x", "zero": 0})
+    assert caught.value.missing is missing
+    with pytest.raises(Exception) as bare:
+        condition.function({"list": [0], "null": None, "text": "x", "zero": 0}, b"")
+    assert isinstance(bare.value, Missing) is missing

@@ -11,7 +11,7 @@ from typing import Any
 
 from tusk_runtime.errors import TuskError
 from tusk_runtime.expressions.code import Site
-from tusk_runtime.expressions.limits import Budget, Failure
+from tusk_runtime.expressions.limits import Budget, Failure, Missing
 from tusk_runtime.expressions.operations import ZERO_DIVISION
 from tusk_runtime.language.source import Span
 from tusk_runtime.types import MASK
@@ -33,15 +33,21 @@ class ExpressionFailed(TuskError):
 
     `span` is the part that failed (None if that cannot be told), `values` are the parts of it with what
     they were: pairs of their text and their value as text, both bounded in length. Personal data is masked in
-    all of it.
+    all of it. `missing`: a key or an index is not there, which `??` would have settled.
     """
 
     def __init__(
-        self, message: str, span: Span | None = None, values: Sequence[tuple[str, str]] = ()
+        self,
+        message: str,
+        span: Span | None = None,
+        values: Sequence[tuple[str, str]] = (),
+        *,
+        missing: bool = False,
     ) -> None:
         self.message = message
         self.span = span
         self.values = tuple(values)
+        self.missing = missing
         super().__init__(f"{span}: {message}" if span else message)
 
 
@@ -54,15 +60,17 @@ def explain(error: BaseException, *, hidden: bool = False) -> ExpressionFailed:
     """
     if isinstance(error, ExpressionFailed):
         return error
+    missing = isinstance(error, Missing)
     place = _failing_node(error.__traceback__)
     if place is None:
         # Nobody knows what it was about: perhaps a person.
-        return ExpressionFailed(_message(error, masked=True))
+        return ExpressionFailed(_message(error, masked=True), missing=missing)
     node, frame = place
     message = _message(error, masked=hidden or _is_personal(node))
     site: Site = node.site  # type: ignore[attr-defined]
+    span = site.node.at(site.start, site.end)
     values = () if hidden else _values(node, frame)
-    return ExpressionFailed(message, site.node.at(site.start, site.end), values)
+    return ExpressionFailed(message, span, values, missing=missing)
 
 
 def _message(error: BaseException, masked: bool) -> str:

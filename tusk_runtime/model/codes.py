@@ -37,8 +37,8 @@ BAD_NAME = define(
     "commands, aggregates, queries, consumers, types and fields take letters, digits and `_`, and begin with "
     "a letter. "
     "Some names are taken: those of the built-in types, `aggregate_id` as a field, `cursor` and `limit` as "
-    "parameters. A category that is published to Kafka is a topic there: its name takes letters, digits, "
-    "`.`, `_` and `-`, at most 249.",
+    "parameters. A category that is published to Kafka is a topic there: the name of a topic takes letters, "
+    "digits, `.`, `_` and `-`, at most 249.",
 )
 BAD_VALUE = define(
     "TSK206",
@@ -95,8 +95,8 @@ NO_SOURCE = define(
     "TSK313",
     "a field without a source",
     "A field of an emitted event is filled from the command's field of the same name, if `data` does "
-    "not name it; one of a command that a consumer sends, from the event's, if `with` does not. There is "
-    "none, or it does not fit.",
+    "not name it; one of a command that a consumer sends, from the event's or the message's, if `with` does "
+    "not. There is none, or it does not fit.",
 )
 NO_TARGET = define(
     "TSK314",
@@ -104,7 +104,7 @@ NO_TARGET = define(
     "A command must find its aggregate: by `id`, or by the `aggregate_id` that the caller gives; one that "
     "may create gets a new uuid otherwise, which the aggregate's `id` must be able to hold. One that a "
     "consumer sends goes to the aggregate of the event, if it is of that type, where `with` holds no "
-    "`aggregate_id`.",
+    "`aggregate_id`; a message is of no aggregate.",
 )
 COLUMN_NOT_SET = define(
     "TSK315",
@@ -158,6 +158,13 @@ WRONG_ID = define(
     "TSK330",
     "an id that is no UUID",
     'With `aggregate_id: "uuid"` in `[event_structure]` the ids of all aggregates are UUIDs.',
+)
+NOT_PUBLISHED = define(
+    "TSK331",
+    "a topic that an event is not published to",
+    "With `streaming: kafka` a consumer that names `topics` gets its events from them: each event of its "
+    "`on` is of a published category, whose topic is among them. One that names none reads the topics of "
+    "its events if all of them are published, else the log.",
 )
 UNUSED = define(
     "TSK350",
@@ -244,6 +251,18 @@ GROUP_UNDECLARED = define(
     "a consumer group without a consumer",
     "`[kafka_config] consumer_groups` names the groups that are expected. A consumer's group is its `group`, "
     "or its name.",
+)
+UNREACHED_RULE = define(
+    "TSK367",
+    "a rule that is never asked",
+    "The first rule of `accept` that fits takes a message. One behind a rule for the same topic, or for any, "
+    "that has no `when` gets none.",
+)
+UNUSED_TOPIC = define(
+    "TSK368",
+    "a topic that nothing is taken from",
+    "A consumer reads a topic to which no event of its `on` is published, and whose messages no rule of "
+    "`accept` takes.",
 )
 
 BAD_TEST = define(

@@ -5,10 +5,11 @@ The expressions of an action take their values in one order: `data`, `event`, `n
 `data` is that of the declared version of the event; where the event is not declared, the JSON that is stored.
 `for_each` itself takes them without the element and `loop`, all others with them, `when` and `target` too.
 
-The expressions of a rule of `accept` take `message`, `headers`, `key`, `topic`, `timestamp`, `now`, `meta`, and
-at last `identity`. `message` is a record where the rule declares its fields, else JSON; for `when` it is always
-the JSON as it came. `headers` is a map of texts, `key` a text or null, `timestamp` and `now` are the message's
-time.
+The expressions of a rule of `accept` take `message`, `headers`, `key`, `topic`, `timestamp`, `now`, `meta`,
+and at last `identity`. `message` is a record where the rule declares its fields, else JSON; for `when` it is
+always the JSON as it came: what it does not find there raises a Missing (`Expression.function`), or an
+ExpressionFailed that is `missing`. `headers` is a map of texts, `key` a text or null, `timestamp` and `now`
+are the message's time.
 """
 
 from __future__ import annotations
@@ -178,11 +179,12 @@ class Consumer(NamedTuple):
     """A declared consumer: what it does upon each event, one action after the other.
 
     `group` is the name under which its progress is kept. `on` holds the actions by event; these come from the
-    store's log, or with `on_topics` from the topics of Kafka that they are published to. `topics` are all that
-    are read, as they are called in Kafka, and `accept` says what is done with what others write there. Events of
-    `concurrency` aggregates are handled at a time, those of one in their order. `timeout` is in seconds, for
-    all actions of one event. Without `dead_letter` the consumer stops at an event that fails for good;
-    otherwise that event's aggregate is parked. `definition` is the hash of all that decides what it does.
+    store's log, or with `on_topics` from the topics of Kafka that they are published to. `topics` are all
+    that are read, as they are called in Kafka, or without Kafka those whose messages `accept` takes; `accept`
+    says what is done with what others write there. Events of `concurrency` aggregates are handled at a time,
+    those of one in their order. `timeout` is in seconds, for all actions of one event. Without `dead_letter`
+    the consumer stops at an event that fails for good; otherwise that event's aggregate is parked.
+    `definition` is the hash of all that decides what it does.
     """
 
     name: str

@@ -32,6 +32,8 @@ ABSENCES = frozenset(
         codes.NO_KEY,
         codes.UNUSED,
         codes.CATEGORY_UNDECLARED,
+        codes.NOT_PUBLISHED,
+        codes.UNUSED_TOPIC,
         codes.BAD_TEST,
     )
 ) | {"TSK251", "TSK403", "TSK404"}

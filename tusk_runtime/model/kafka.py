@@ -66,9 +66,14 @@ KAFKA_CONFIG_KEYS = (
 LARGEST_RECORD = 64 * 1024 * 1024
 LONGEST_TOPIC = 249
 """Characters in the name of a topic, at most."""
+TOPIC_ADVICE = f"use letters, digits, `.`, `_` and `-`, at most {LONGEST_TOPIC}"
 _NAME = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,249}\Z")
 _ADDRESS = re.compile(r"(?:\[[0-9a-fA-F:.]+\]|[^\s:/@\[\]]+):(?P<port>\d{1,5})\Z", re.ASCII)
-_NAME_ADVICE = f"use letters, digits, `.`, `_` and `-`, at most {LONGEST_TOPIC}"
+
+
+def is_topic(name: str) -> bool:
+    """Whether Kafka accepts the name for a topic."""
+    return _NAME.match(name) is not None
 
 
 def read(b: Building, store: Reader, config: Reader, own: Reader) -> Kafka | None:
@@ -150,20 +155,20 @@ def _sasl(where: Reader) -> Sasl | None:
 
 def _prefix(where: Reader) -> str:
     prefix = where.text("topic_prefix")
-    if not prefix or _NAME.match(prefix):
+    if not prefix or is_topic(prefix):
         return prefix
     where.problems.error(
         BAD_NAME,
         where.value_span("topic_prefix"),
         f"{show(prefix, 60)} cannot begin the name of a topic",
-        help=_NAME_ADVICE,
+        help=TOPIC_ADVICE,
     )
     return ""
 
 
 def _published(b: Building, own: Reader) -> dict[str, Span]:
     """The categories that are published, and where each is declared."""
-    declared = _categories(b)
+    declared = categories(b)
     if "topics" not in own:
         return declared
     found = {}
@@ -176,7 +181,7 @@ def _published(b: Building, own: Reader) -> dict[str, Span]:
     return found
 
 
-def _categories(b: Building) -> dict[str, Span]:
+def categories(b: Building) -> dict[str, Span]:
     """All categories, and where each is declared."""
     found: dict[str, Span] = {}
     section = b.sections.get("event_categories")
@@ -210,12 +215,12 @@ def _topics(where: Reader, prefix: str, published: Mapping[str, Span]) -> dict[s
     alike: dict[str, str] = {}
     for category, span in published.items():
         other = alike.setdefault(category.replace(".", "_"), category)
-        if not _NAME.match(category):
+        if not is_topic(category):
             where.problems.error(
                 BAD_NAME,
                 span,
                 f"the category {show(category, 60)} is published, and cannot be the name of a topic",
-                help=f"{_NAME_ADVICE}; or name those that are published: `topics` in [kafka_config]",
+                help=f"{TOPIC_ADVICE}; or name those that are published: `topics` in [kafka_config]",
             )
         elif other != category:
             where.problems.error(

@@ -116,7 +116,6 @@ class _Reading:
             if event is not None:
                 self.reaction.handles.append(Handled(event, entry.key_span))
             self._actions(entry.node, [event])
-        self.told = False
         self._actions(self.node.get("accept"), [None])
         return self.reaction
 

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from tusk_runtime.expressions import LOOP, META, NOW, Scope, aggregate_type, event_type
 from tusk_runtime.model.named_types import BROKEN, is_open
-from tusk_runtime.types import JSON, STRING, TEXTS, Field, Record, Type
+from tusk_runtime.types import DATETIME, JSON, STRING, TEXTS, Field, Record, Type
 
 
 def record_type(record: Record) -> Type:
@@ -57,6 +57,21 @@ def projection_scope(data: Type, row: Record, id_: Type) -> Scope:
 def consumer_scope(data: Type, id_: Type) -> Scope:
     """In an action of a consumer: `data event now meta`."""
     return Scope({"data": data, "event": event_type(id_type(id_)), "now": NOW, "meta": META})
+
+
+def message_scope(message: Type) -> Scope:
+    """In a rule of `accept`: `message headers key topic timestamp now meta`."""
+    return Scope(
+        {
+            "message": message,
+            "headers": Type("map", item=STRING),
+            "key": STRING.or_null(),
+            "topic": STRING,
+            "timestamp": DATETIME,
+            "now": NOW,
+            "meta": META,
+        }
+    )
 
 
 def upcast_scope(data: Type, id_: Type) -> Scope:

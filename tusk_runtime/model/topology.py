@@ -148,6 +148,9 @@ def _edges(declared: Declared, reactions: list[Reaction], nodes: Collection[Node
             for action in actions:
                 if isinstance(action, Send):
                     yield Edge(Node("consumer", consumer.name), "sends", Node("command", action.command))
+        for rule in consumer.accept:
+            if rule.command is not None:
+                yield Edge(Node("consumer", consumer.name), "sends", Node("command", rule.command))
     for reaction in reactions:
         node = Node(reaction.kind, reaction.name)
         for handled in reaction.handles:

@@ -227,10 +227,15 @@ class _Pages:
             f"Its progress is kept under {code(consumer.group)}. "
             f"What fails for technical reasons {times}; then {end}."
         )
-        yield Heading(3, "What it does", f"{consumer.name}-on")
         handlers = _map(said.get("on")).items()
         rows = [_action(event, _map(one)) for event, each in handlers for one in _list(each)]
-        yield _table(("event", "does", "with", "only"), rows)
+        if rows:
+            yield Heading(3, "What it does", f"{consumer.name}-on")
+            yield _table(("event", "does", "with", "only"), rows)
+        if consumer.accept:
+            yield Heading(3, "What it accepts", f"{consumer.name}-accept")
+            rows = [_rule(_map(one)) for one in _list(said.get("accept"))]
+            yield _table(("topic", "only", "does", "with", "message"), rows)
 
     def type(self, name: str) -> Iterator[Block]:
         said = _map(self.tree.get("types")).get(name)
@@ -321,6 +326,16 @@ def _operation(event: str, said: Mapping[str, Any]) -> tuple[str, ...]:
     kind = next((kind for kind in ("insert", "upsert", "update", "delete") if kind in said), "")
     only = [code(f"{key}: {_word(said[key])}") for key in ("where", "when", "for_each") if key in said]
     return code(event), kind, "" if kind == "delete" else _assignments(said.get(kind)), "\n".join(only)
+
+
+def _rule(said: Mapping[str, Any]) -> tuple[str, ...]:
+    """A rule of a consumer for messages from outside."""
+    topic = code(_word(said["topic"])) if "topic" in said else "any"
+    only = code(f"when: {_word(said['when'])}") if "when" in said else ""
+    if "send" not in said:
+        return topic, only, "nothing", "", ""
+    fields = _assignments(said["with"]) if "with" in said else "from the message's fields"
+    return topic, only, f"send {code(_word(said['send']))}", fields, _assignments(said.get("message", "json"))
 
 
 def _action(event: str, said: Mapping[str, Any]) -> tuple[str, ...]:

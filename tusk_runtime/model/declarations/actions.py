@@ -8,24 +8,21 @@ from typing import cast, get_args
 
 from tusk_runtime.expressions import Expression, Place, Scope, compile_value
 from tusk_runtime.language.diagnostics import Problems
-from tusk_runtime.language.document import Entry, MapNode, Node, ScalarNode
+from tusk_runtime.language.document import MapNode, Node, ScalarNode
 from tusk_runtime.language.source import Span
-from tusk_runtime.model.application import Aggregate, Command, EventType
-from tusk_runtime.model.codes import BAD_VALUE, MISSING_KEY, NO_TARGET, NOT_YET, UNKNOWN_KEY
+from tusk_runtime.model.application import EventType
+from tusk_runtime.model.codes import BAD_VALUE, MISSING_KEY, NOT_YET, UNKNOWN_KEY
 from tusk_runtime.model.configuration import Settings
 from tusk_runtime.model.consuming import Action, Level, Log, Send
 from tusk_runtime.model.context import Building
 from tusk_runtime.model.declarations.calling import HTTP_ACTION_KEYS, read_http
-from tusk_runtime.model.declarations.filling import Filled, Front, fill
-from tusk_runtime.model.declarations.ids import check_id
+from tusk_runtime.model.declarations.filling import Front
 from tusk_runtime.model.declarations.mailing import EMAIL_ACTION_KEYS, read_email
 from tusk_runtime.model.declarations.python import read_call
+from tusk_runtime.model.declarations.sending import Sending, read_send
 from tusk_runtime.model.loops import AS, FOR_EACH, WHEN, read_condition, read_loop
 from tusk_runtime.model.reader import DESCRIPTION, LATER_HELP, Key, Reader, items_of, wrong_type
-from tusk_runtime.types import STRING, read_value
-
-ID = "aggregate_id"
-"""What stands in `with` beside the fields and says which aggregate is meant."""
+from tusk_runtime.types import STRING
 
 LOG_KEYS = (
     DESCRIPTION,
@@ -234,95 +231,11 @@ def _log(reader: Reader, scope: Scope, when: Expression | None, for_each: Expres
 def _send(
     upon: Upon, reader: Reader, scope: Scope, when: Expression | None, for_each: Expression | None
 ) -> Action | None:
-    b, span = upon.b, reader.value_span("send")
-    name = reader.text("send")
-    command: Command | None = b.find("commands", name, span) if name else None
-    with_ = reader.map("with", "a map of the command's fields")
-    if command is None or ("with" in reader and with_ is None):
-        return None
-    before = len(b.problems)
-    named = MapNode({}, span)
-    id_: Entry | None = None
-    if with_ is not None:
-        id_ = with_.entries.get(ID)
-        named = MapNode({key: entry for key, entry in with_.entries.items() if key != ID}, with_.span)
-    filled = Filled(command.fields, "command", command.name, command.span, "with", (ID,))
-    fields = fill(filled, named, _front(upon.event), scope, b.problems, span)
-    if id_ is not None:
-        target = _target(upon, command, id_, scope)
-        same = False
-    else:
-        target = None
-        same = command.takes_aggregate_id and list(upon.owners) == [command.aggregate]
-        # Where a field is wrong, `aggregate_id` may be what was meant.
-        lost = command.needs_aggregate_id and not same and ("ids", command.name) not in b.broken
-        if lost and len(b.problems) == before:
-            _no_target(upon, command, span)
-    if fields is None:
-        return None
-    return Send(command.name, fields, target, same, when, for_each, span)
-
-
-def _front(event: EventType) -> Front:
-    """The event as that which fills what `with` does not name."""
+    event = upon.event
     what = f"the event `{event.name}`"
-    return Front(event.fields, what, "event", "data", extendable=not event.own, json=not event.declared)
-
-
-def _target(upon: Upon, command: Command, id_: Entry, scope: Scope) -> Expression | None:
-    """The id that `with` gives; None with a problem noted."""
-    b = upon.b
-    if not command.takes_aggregate_id:
-        b.problems.error(
-            NO_TARGET,
-            id_.key_span,
-            f"the command `{command.name}` finds its aggregate by its own `id`, and takes no `{ID}`",
-            help=f"leave `{ID}` out, and give the fields that its `id` names",
-            related=[(command.span, "the command")],
-        )
+    front = Front(event.fields, what, "event", "data", extendable=not event.own, json=not event.declared)
+    sent = read_send(Sending(upon.b, upon.what, front, list(upon.owners)), reader, scope)
+    if sent is None:
         return None
-    aggregate = b.aggregates[command.aggregate]
-    expression = compile_value(id_.node, scope, b.problems)
-    if expression is None or not _can_be_id(upon, id_.node, aggregate):
-        return None
-    return check_id(b.problems, expression, id_.node.span, aggregate, f"`{ID}` of {upon.what}", "data")
-
-
-def _can_be_id(upon: Upon, node: Node, aggregate: Aggregate) -> bool:
-    """Whether a text that is written out can be an id of the aggregate; anything else only events tell."""
-    text = node.value if isinstance(node, ScalarNode) and not node.secret else None
-    if not isinstance(text, str) or "{{" in text or aggregate.id.kind == "integer":
-        return True
-    try:
-        read_value(aggregate.id, text)
-    except ValueError as error:
-        upon.b.problems.error(
-            BAD_VALUE,
-            node.span,
-            f"`{ID}` of {upon.what} cannot be the id of a `{aggregate.name}`: {error}",
-            help='write the id of one, or where it stands: `"{{ data.field }}"`',
-            related=[(aggregate.span, f"the aggregate, with an id of type {aggregate.id}")],
-        )
-        return False
-    return True
-
-
-def _no_target(upon: Upon, command: Command, span: Span) -> None:
-    event, owners = upon.event, list(upon.owners)
-    if not owners:
-        why = f"which aggregates the event `{event.name}` is of is not known"
-    elif command.aggregate in owners:
-        others = " and ".join(f"`{owner}`" for owner in owners)
-        why = f"the event `{event.name}` can be of {others}"
-    else:
-        why = f"the event `{event.name}` is of `{owners[0]}`"
-    id_ = upon.b.aggregates[command.aggregate].id
-    fits = [name for name, field in event.fields.fields.items() if field.type.kind == id_.kind]
-    source = f"data.{fits[0]}" if fits else "…"
-    upon.b.problems.error(
-        NO_TARGET,
-        span,
-        f"the command `{command.name}` needs an existing `{command.aggregate}`, and {why}",
-        help=f'say which one is meant: `with: {{ {ID}: "{{{{ {source} }}}}" }}`',
-        related=[(command.span, "the command")],
-    )
+    span = reader.value_span("send")
+    return Send(sent.command.name, sent.fields, sent.target, sent.same, when, for_each, span)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Literal, cast, get_args
 
 from tusk_runtime.language.document import Entry
 from tusk_runtime.model.application import EventType
 from tusk_runtime.model.codes import BAD_NAME, BAD_VALUE, MISSING_KEY, SAME_NAME, UNDECLARED_EVENT
 from tusk_runtime.model.configuration import Settings
-from tusk_runtime.model.consuming import Action, Backoff, Consumer, Email, Http, Retry, Send
+from tusk_runtime.model.consuming import Accept, Action, Backoff, Consumer, Email, Http, Retry, Send
 from tusk_runtime.model.context import Building
+from tusk_runtime.model.declarations.accepting import ACCEPT_KEYS, check_reached, read_accept
 from tusk_runtime.model.declarations.actions import ACTION_KEYS, Upon, read_actions
 from tusk_runtime.model.declarations.projections import id_of
+from tusk_runtime.model.declarations.topics import Publishing, read_topics, sources
 from tusk_runtime.model.definitions import definition_hash, event_definition
+from tusk_runtime.model.kafka import categories
 from tusk_runtime.model.reader import DESCRIPTION, Key, Reader
 from tusk_runtime.model.scopes import consumer_scope, event_data
 
@@ -59,8 +62,19 @@ KEYS = (
         "What becomes of a command that is refused: it is kept as a dead letter, behind which nothing waits, "
         "or it is forgotten; `dead_letter`.",
     ),
-    Key("topics", "names", "From which topics it reads.", later=True),
-    Key("accept", "rules", "What is done with messages from outside.", later=True),
+    Key(
+        "topics",
+        "names",
+        "The topics that it reads, by their names or those of categories, beside those that `accept` names. "
+        "Where nothing is said, those of the events in `on` if all of them are published; else these come "
+        "from the log.",
+    ),
+    Key(
+        "accept",
+        "rule, or list of rules",
+        "What is done with messages from outside: the first rule that fits takes one.",
+        keys=ACCEPT_KEYS,
+    ),
 )
 HINT = "what is done upon an event stands in `on: { Event: { … } }`"
 SHORTEST, LONGEST = "1ms", "1d"
@@ -72,10 +86,11 @@ OnRefused = Literal["dead_letter", "ignore"]
 def read(b: Building, settings: Settings) -> None:
     """Read all consumers into `b.consumers`."""
     owners = _owners(b)
+    publishing = Publishing(b, settings.kafka, categories(b))
     groups: dict[str, tuple[str, Reader]] = {}
     for entry, node in b.declarations("consumers"):
         reader = Reader(node, KEYS, f"the consumer `{entry.key}`", b.problems, entry.key_span, HINT)
-        consumer = _consumer(b, settings, reader, entry.key, owners)
+        consumer = _consumer(b, settings, publishing, reader, entry.key, owners)
         b.consumers[entry.key] = consumer
         if consumer.group in groups:
             _same_group(consumer, reader, *groups[consumer.group])
@@ -83,9 +98,20 @@ def read(b: Building, settings: Settings) -> None:
 
 
 def _consumer(
-    b: Building, settings: Settings, reader: Reader, name: str, owners: Mapping[str, Collection[str]]
+    b: Building,
+    settings: Settings,
+    publishing: Publishing,
+    reader: Reader,
+    name: str,
+    owners: Mapping[str, Collection[str]],
 ) -> Consumer:
+    before = len(b.problems)
     on = _on(b, settings, reader, owners)
+    named = read_topics(publishing, reader)
+    accept = tuple(read_accept(publishing, reader, named is not None))
+    on_topics, topics = sources(publishing, reader, on, named, accept)
+    if len(b.problems) == before:
+        check_reached(accept, topics, reader)
     return Consumer(
         name,
         _group(reader, name),
@@ -96,10 +122,10 @@ def _consumer(
         _retry(reader),
         reader.flag("dead_letter", default=True),
         cast(OnRefused, reader.choice("on_refused", "dead_letter", get_args(OnRefused))),
-        False,
-        (),
-        (),
-        _definition(b, reader, on),
+        on_topics,
+        topics,
+        accept,
+        _definition(b, reader, on, on_topics, topics, accept),
         reader.text("description"),
         reader.head,
     )
@@ -124,7 +150,7 @@ def _on(
             MISSING_KEY,
             reader.span_of("on"),
             f"{reader.what} does nothing: it names no event",
-            help='write `on: { Event: { send: "Command" } }`',
+            help='write `on: { Event: { send: "Command" } }`, or `accept: [{ … }]` for messages from outside',
         )
     for entry in on or ():
         event = _event(b, reader, entry)
@@ -205,7 +231,14 @@ def _retry(reader: Reader) -> Retry:
     )
 
 
-def _definition(b: Building, reader: Reader, on: Mapping[str, tuple[Action, ...]]) -> str:
+def _definition(
+    b: Building,
+    reader: Reader,
+    on: Mapping[str, tuple[Action, ...]],
+    on_topics: bool,
+    topics: Sequence[str],
+    accept: Sequence[Accept],
+) -> str:
     """The hash of all that decides what the consumer does."""
     plain = reader.node.plain()
     plain.pop("description", None)
@@ -214,7 +247,11 @@ def _definition(b: Building, reader: Reader, on: Mapping[str, tuple[Action, ...]
     sends = [action for action in actions if isinstance(action, Send)]
     reached: list[object] = [sorted(action.hosts) for action in actions if isinstance(action, Http)]
     reached += [tuple(action.server) for action in actions if isinstance(action, Email)]
-    commands = [b.commands[name] for name in sorted({send.command for send in sends})]
+    if topics:
+        reached.append([on_topics, *sorted(topics)])
+        reached += [repr(rule.message) for rule in accept]
+    sent = {send.command for send in sends} | {rule.command for rule in accept if rule.command is not None}
+    commands = [b.commands[name] for name in sorted(sent)]
     asked = [(c.name, c.aggregate, repr(c.fields), c.takes_aggregate_id) for c in commands]
     named = {c.aggregate for c in commands}
     ids = sorted(

@@ -38,6 +38,7 @@ class Front(NamedTuple):
     """What stands in front: its fields, what it is, its `kind` and its name in expressions.
 
     `extendable`: another field can be declared for it. `json`: it has no declared fields, and may hold any.
+    `key` declares them, if that stands beside what is filled.
     """
 
     fields: Record
@@ -46,6 +47,7 @@ class Front(NamedTuple):
     name: str
     extendable: bool = True
     json: bool = False
+    key: str = ""
 
 
 def fill(
@@ -105,7 +107,10 @@ def _no_source(filled: Filled, field: Field, front: Front, problems: Problems, s
     lack = f"{front.what} has no field of that name"
     if front.json:
         lack = f"the fields of {front.what} are not declared"
-        advice = f'write `{key}: {{ {name}: "{{{{ {front.name}.{name} }}}}" }}`, or declare the {front.kind}'
+        advice = f'write `{key}: {{ {name}: "{{{{ {front.name}.{name} }}}}" }}`, or declare '
+        advice += (
+            f'its fields: `{front.key}: {{ {name}: "{field.type}" }}`' if front.key else f"the {front.kind}"
+        )
     elif guess is not None:
         advice = f'write `{key}: {{ {name}: "{{{{ {front.name}.{guess} }}}}" }}`, or give both the same name'
     else:

@@ -163,6 +163,22 @@ MISTAKES: Mapping[str, Example] = {
         'upcast: { 1: { rename: { owner: "name" }, remove: "title" } }',
     ),
     "TSK323": Example('[events.Renamed]\nwas: "Opened"', '[events.Renamed]\nwas: "OwnerChanged"'),
+    "TSK331": Example(
+        '[event_store]\nstreaming: "kafka"\n\n[store_config.kafka]\nbrokers: "kafka-1:9092"\n\n'
+        '[event_categories]\naccounts: ["Opened"]\n\n'
+        '[consumers.welcome]\non: { Opened: { log: "welcome" } }\ntopics: ["acounts"]',
+        '[event_store]\nstreaming: "kafka"\n\n[store_config.kafka]\nbrokers: "kafka-1:9092"\n\n'
+        '[event_categories]\naccounts: ["Opened"]\n\n'
+        '[consumers.welcome]\non: { Opened: { log: "welcome" } }\ntopics: ["accounts"]',
+    ),
+    "TSK367": Example(
+        "[consumers.desk]\naccept:\n"
+        '  - { topic: "desk", ignore: true }\n'
+        '  - { topic: "desk", send: "Open", with: { owner: "{{ message.name }}" } }',
+        "[consumers.desk]\naccept:\n"
+        '  - { topic: "desk", when: "{{ message.type != \'new\' }}", ignore: true }\n'
+        '  - { topic: "desk", send: "Open", with: { owner: "{{ message.name }}" } }',
+    ),
     # ---- expressions
     "TSK400": Example(
         '[commands.Rename]\naggregate: "Account"\nallow: "{{ meta.user_id ! null }}"',

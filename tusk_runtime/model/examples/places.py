@@ -190,6 +190,18 @@ on:
       sign_with: "@env.secure('BILLING_KEY', 'only here')"
     pii: true
 """,
+    "consumers.*.accept": """\
+[consumers.counter]
+description: "Takes what the cash desk writes to a topic of its own."
+topics: ["cash_desk"]
+accept:
+  - when: "{{ message.type == 'paid in' }}"
+    message: { account: "uuid", amount: "decimal(places=2)", receipt: "string" }
+    send: "Deposit"
+    with: { aggregate_id: "{{ message.account }}" }
+    id: "{{ message.receipt }}"
+  - { topic: "cash_desk", ignore: true }
+""",
     "consumers.*.retry": """\
 [consumers.patient]
 on: { Opened: { send: "Deposit", with: { amount: 5 } } }
