@@ -114,10 +114,17 @@ class RuleBroken(Refused):
 
 
 class IdReused(Refused):
-    """The command id belongs to an earlier command with another name or other fields."""
+    """The command id belongs to an earlier command with another name or other fields.
+
+    `refused` tells that the earlier one was refused, and so changed nothing.
+    """
 
     kind = "command-id-reused"
     status = 422
+
+    def __init__(self, message: str, *, refused: bool = False) -> None:
+        super().__init__(message)
+        self.refused = refused
 
 
 class Unavailable(TuskError):

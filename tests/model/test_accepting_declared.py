@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -224,3 +225,29 @@ def test_the_definition_changes_with_the_topics() -> None:
     }
     # Read from the log it is the same, with Kafka and without.
     assert len(found) == 3
+
+
+def test_a_condition_that_fails_shows_nothing_personal() -> None:
+    """Also one of a rule without such fields: the message may be for the other."""
+    text = """accept:
+      - { topic: "t", when: "{{ message.n > 5 }}", ignore: true }
+      - { topic: "t", when: "{{ message.n == 'none' }}", message: { owner: "string pii" }, send: "Close", with: { aggregate_id: "{{ uuid() }}" } }
+    """
+    for found in consumer(text).accept:
+        with pytest.raises(ExpressionFailed) as failed:
+            value(found.when, ["ann"])
+        assert "ann" not in str(failed.value) + str(failed.value.values)
+    first = consumer(text.replace(" pii", "")).accept[0]
+    with pytest.raises(ExpressionFailed) as failed:
+        value(first.when, ["ann"])
+    assert "ann" in str(failed.value) + str(failed.value.values)
+
+
+def test_many_rules_and_topics_are_read_quickly() -> None:
+    topics = ", ".join(f'"t{i}"' for i in range(5000))
+    rules = "\n".join('  - { when: "{{ topic == key }}", ignore: true }' for _ in range(2000))
+    text = f"topics: [{topics}]\naccept:\n{rules}\n  - {{ ignore: true }}\n"
+    began = time.perf_counter()
+    found = consumer(text, KAFKA)
+    assert (len(found.topics), len(found.accept)) == (5000, 2001)
+    assert time.perf_counter() - began < 10

@@ -107,7 +107,10 @@ class Waiting:
             return
         if row.fingerprint != self.fingerprint:
             answer.set_exception(
-                IdReused("this command id was used before, for another command or other fields")
+                IdReused(
+                    "this command id was used before, for another command or other fields",
+                    refused=row.refusal is not None,
+                )
             )
         elif row.refusal is not None:
             answer.set_exception(refusal_from(row.refusal))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tusk_runtime.errors import Refused, TuskError
@@ -23,15 +23,24 @@ class FinalFailure(TuskError):
     """What is outside of the application turned an action down: trying again would not help."""
 
 
+class NotTaken(FinalFailure):
+    """A message from outside that cannot become a command: `errors` tells what is wrong with which field."""
+
+    def __init__(self, message: str, errors: Sequence[Mapping[str, Any]] = ()) -> None:
+        self.errors = errors
+        super().__init__(message)
+
+
 class ActionFailed(TuskError):
     """An action could not be done: an expression without a value, a refusal, or a failure outside.
 
     `action` counts from 0, `refused` tells a command that was refused, `technical` what may work later; all
-    else would fail again. `told` is what a dead letter keeps.
+    else would fail again. `error` is what happened, and `told` what a dead letter keeps of it.
     """
 
     def __init__(self, action: int, error: Exception) -> None:
         self.action = action
+        self.error = error
         self.refused = isinstance(error, Refused)
         self.technical = isinstance(error, TechnicalFailure)
         self.told = told(error)
@@ -50,6 +59,8 @@ def told(error: Exception) -> dict[str, Any]:
             return found
         case Refused():
             return {"message": error.message, "kind": error.kind, **error.details}
+        case NotTaken(errors=[_, *_]):
+            return {"message": str(error), "errors": error.errors}
         case _:
             return {"message": str(error) or type(error).__name__}
 

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+import orjson
+
 from tusk_runtime.events import StoredEvent, id_from
 from tusk_runtime.expressions import explain
 from tusk_runtime.model.consuming import Action
@@ -54,12 +56,18 @@ def calls(action: Action, moment: Moment) -> Iterator[tuple[Arguments, int]]:
             yield arguments, number
 
 
-def value_of(function: Callable[..., Any], arguments: Arguments) -> Any:
-    """The value of an expression. Raises ExpressionFailed."""
+def value_of(function: Callable[..., Any], arguments: Arguments, *, hidden: bool = False) -> Any:
+    """The value of an expression. Raises ExpressionFailed, with `hidden` one that shows no values."""
     try:
         return function(*arguments)
     except Exception as error:
-        raise explain(error) from error
+        raise explain(error, hidden=hidden) from error
+
+
+def fields_of(function: Callable[..., Any], arguments: Arguments, *, hidden: bool = False) -> dict[str, Any]:
+    """The fields of a command, as JSON has them. Raises ExpressionFailed, as `value_of`."""
+    found: dict[str, Any] = orjson.loads(to_json(value_of(function, arguments, hidden=hidden)))
+    return found
 
 
 def text_of(value: Any) -> str:

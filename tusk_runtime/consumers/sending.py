@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Mapping
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol, TypeVar
 
-import orjson
-
-from tusk_runtime.consumers.performing import Arguments, Moment, id_of, text_of, value_of
+from tusk_runtime.consumers.performing import Arguments, Moment, fields_of, id_of, text_of, value_of
 from tusk_runtime.errors import IdReused, Invalid, Refused
 from tusk_runtime.events import Caller, Cause
 from tusk_runtime.model.application import Application
 from tusk_runtime.model.consuming import Consumer, Log, Send
-from tusk_runtime.types import to_json
 
+T = TypeVar("T")
 log = logging.getLogger("tusk.consumers")
 
 
@@ -71,7 +69,7 @@ class Sender:
     async def perform(self, action: Send, moment: Moment, arguments: Arguments, what: str) -> None:
         """Send it, and once more for each time that it was refused and is asked for again."""
         event = moment.event
-        fields = orjson.loads(to_json(value_of(action.fields.function, arguments)))
+        fields = fields_of(action.fields.function, arguments)
         target = event.aggregate_id if action.same else None
         if action.same and event.aggregate_type != self._aggregates[action.command]:
             # By what is declared now it cannot be; it was stored before.
@@ -80,25 +78,40 @@ class Sender:
             target = text_of(value_of(action.target.function, arguments))
         name, group = self._consumer.name, self._consumer.group
         caller = Caller(f"consumer {name}", (), arguments[3]["tenant_id"])
-        for number in range(moment.again + 1):
-            try:
-                await self._send(
-                    action.command,
-                    fields,
-                    aggregate_id=target,
-                    command_id=id_of(group, event.event_id, f"{what} {number}"),
-                    caller=caller,
-                    cause=Cause(event.correlation_id, event.event_id),
-                )
-                return
-            except IdReused:
+
+        def once(number: int) -> Awaitable[object]:
+            return self._send(
+                action.command,
+                fields,
+                aggregate_id=target,
+                command_id=id_of(group, event.event_id, f"{what} {number}"),
+                caller=caller,
+                cause=Cause(event.correlation_id, event.event_id),
+            )
+
+        try:
+            await anew(once, moment.again)
+        except Refused as refusal:
+            if isinstance(refusal, IdReused) and not refusal.refused:
                 # The file was edited between two tries: the command that was sent first took effect.
                 log.warning("%s: `%s` was sent before, with other fields", name, action.command)
-                return
-            except Refused as refusal:
-                # The ledger gives a refusal again for ever: to ask anew takes another id.
-                if number < moment.again:
-                    continue
-                if self._consumer.on_refused == "dead_letter":
-                    raise
+            elif self._consumer.on_refused == "dead_letter":
+                raise
+            else:
                 log.info("%s: `%s` was refused: %s", name, action.command, refusal.message)
+
+
+async def anew(send: Callable[[int], Awaitable[T]], again: int) -> T:
+    """Send a command, and once more for each time that it was refused and is asked for again.
+
+    The ledger gives a refusal again for ever, so that to ask anew takes another id: `send` gets the number of
+    the time, from 0. What took effect is never sent anew, also not with other fields. Raises a Refused,
+    Unavailable, or OutcomeUnknown.
+    """
+    for number in range(again):
+        try:
+            return await send(number)
+        except Refused as refusal:
+            if isinstance(refusal, IdReused) and not refusal.refused:
+                raise
+    return await send(again)

@@ -51,8 +51,10 @@ class ExpressionFailed(TuskError):
         super().__init__(f"{span}: {message}" if span else message)
 
 
-def explain(error: BaseException) -> ExpressionFailed:
+def explain(error: BaseException, *, hidden: bool = False) -> ExpressionFailed:
     """What an exception out of a compiled expression means, in the words and at the place of the file.
+
+    With `hidden` no value is shown, as if all were personal data.
 
     For `except Exception as error: raise explain(error) from error` around compiled or fused functions.
     """
@@ -64,10 +66,11 @@ def explain(error: BaseException) -> ExpressionFailed:
         # Nobody knows what it was about: perhaps a person.
         return ExpressionFailed(_message(error, masked=True), missing=missing)
     node, frame = place
-    message = _message(error, masked=_is_personal(node))
+    message = _message(error, masked=hidden or _is_personal(node))
     site: Site = node.site  # type: ignore[attr-defined]
     span = site.node.at(site.start, site.end)
-    return ExpressionFailed(message, span, _values(node, frame), missing=missing)
+    values = () if hidden else _values(node, frame)
+    return ExpressionFailed(message, span, values, missing=missing)
 
 
 def _message(error: BaseException, masked: bool) -> str:

@@ -254,9 +254,9 @@ GROUP_UNDECLARED = define(
 )
 UNREACHED_RULE = define(
     "TSK367",
-    "a rule that takes no message",
+    "a rule that is never asked",
     "The first rule of `accept` that fits takes a message. One behind a rule for the same topic, or for any, "
-    "that has no `when` is never asked.",
+    "that has no `when` gets none.",
 )
 UNUSED_TOPIC = define(
     "TSK368",

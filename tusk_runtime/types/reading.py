@@ -367,6 +367,8 @@ _READERS: Mapping[str, Callable[[Type, Any], Any]] = {
 
 def _kind(type_: Type, value: Any) -> str:
     """What a foreign value for a type is, in JSON's words."""
+    if value is None:
+        return "null"
     if isinstance(value, bool):
         return "a boolean"
     if isinstance(value, str):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 
 from tusk_runtime.expressions import Expression, Scope, compile_value
 from tusk_runtime.expressions.codes import PERSONAL
@@ -10,13 +10,13 @@ from tusk_runtime.language.document import ScalarNode
 from tusk_runtime.model.codes import BAD_VALUE, MISSING_KEY, UNKNOWN_KEY, UNREACHED_RULE, WRONG_TYPE
 from tusk_runtime.model.consuming import Accept
 from tusk_runtime.model.declarations.filling import Front
-from tusk_runtime.model.declarations.sending import Sending, Sent, read_send
+from tusk_runtime.model.declarations.sending import Sending, read_send
 from tusk_runtime.model.declarations.topics import Publishing
 from tusk_runtime.model.loops import WHEN, read_condition
 from tusk_runtime.model.named_types import read_fields
 from tusk_runtime.model.reader import DESCRIPTION, Key, Reader
 from tusk_runtime.model.scopes import message_scope, record_type
-from tusk_runtime.types import JSON, TEXTS
+from tusk_runtime.types import JSON, TEXTS, Record, holds_pii, personal
 
 ACCEPT_KEYS = (
     DESCRIPTION,
@@ -67,18 +67,25 @@ def read_accept(publishing: Publishing, reader: Reader, anywhere: bool) -> Itera
             f"`accept` of {reader.what} has no rule",
             help=f"write {SHOWN}",
         )
-    for number, node in enumerate(rules, 1):
+    numbered = [(f"rule {number} in `accept` of {reader.what}", node) for number, node in enumerate(rules, 1)]
+    readers = [Reader(node, ACCEPT_KEYS, what, reader.problems, node.span, HINT) for what, node in numbered]
+    fields = [read_fields(each, "message", "message", publishing.b.types) for each in readers]
+    # A rule is asked about messages that are for others: where these hold personal data, so may any.
+    marked = any(holds_pii(record_type(record)) for record in fields)
+    asked = message_scope(personal(JSON) if marked else JSON)
+    for each, record in zip(readers, fields, strict=True):
         before = len(reader.problems)
-        what = f"rule {number} in `accept` of {reader.what}"
-        rule = _rule(publishing, Reader(node, ACCEPT_KEYS, what, reader.problems, node.span, HINT), anywhere)
+        rule = _rule(publishing, each, record, asked, anywhere)
         if rule is not None and len(reader.problems) == before:
             yield rule
 
 
-def _rule(publishing: Publishing, reader: Reader, anywhere: bool) -> Accept | None:
+def _rule(
+    publishing: Publishing, reader: Reader, fields: Record, asked: Scope, anywhere: bool
+) -> Accept | None:
+    """A rule that reads these fields; `asked` is the scope of its `when`."""
     topic = _topic(publishing, reader, anywhere)
-    when = read_condition(reader, "when", message_scope(JSON))
-    fields = read_fields(reader, "message", "message", publishing.b.types)
+    when = read_condition(reader, "when", asked)
     declared = "message" in reader
     scope = message_scope(record_type(fields) if declared else JSON)
     id_ = _id(reader, scope)
@@ -88,7 +95,7 @@ def _rule(publishing: Publishing, reader: Reader, anywhere: bool) -> Accept | No
     if "send" not in reader:
         return Accept(topic, when, None, None, None, None, None, span)
     front = Front(fields, "the message", "message", "message", json=not declared, key="message")
-    sent: Sent | None = read_send(Sending(publishing.b, reader.what, front, None), reader, scope)
+    sent = read_send(Sending(publishing.b, reader.what, front, None), reader, scope)
     if sent is None:
         return None
     message = fields if declared else None
@@ -180,20 +187,20 @@ def _id(reader: Reader, scope: Scope) -> Expression | None:
     return expression
 
 
-def check_reached(rules: Sequence[Accept], topics: Collection[str], reader: Reader) -> None:
+def check_reached(rules: Iterable[Accept], topics: Collection[str], reader: Reader) -> None:
     """Warn of the rules that are never asked: earlier ones without `when` take all of their messages."""
     takers: dict[str, Accept] = {}
+    last: Accept | None = None
     for rule in rules:
-        asked = topics if rule.topic is None else (rule.topic,)
-        first = [takers[topic] for topic in asked if topic in takers]
-        if asked and len(first) == len(asked):
+        taker = takers.get(rule.topic, last) if rule.topic is not None else last
+        if taker is not None:
             reader.problems.warning(
                 UNREACHED_RULE,
                 rule.span,
-                f"this rule in `accept` of {reader.what} takes no message: an earlier one takes them all",
+                f"this rule in `accept` of {reader.what} is never asked: its messages are taken before",
                 help="give the earlier one a `when`, put this one in front of it, or remove it",
-                related=[(taker.span, "this takes all") for taker in dict.fromkeys(first)],
+                related=[(taker.span, "this has no `when`")],
             )
         elif rule.when is None:
-            for topic in asked:
-                takers.setdefault(topic, rule)
+            takers.update(dict.fromkeys([rule.topic] if rule.topic is not None else topics, rule))
+            last = rule if len(takers) == len(topics) else None

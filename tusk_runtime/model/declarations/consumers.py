@@ -150,7 +150,7 @@ def _on(
             MISSING_KEY,
             reader.span_of("on"),
             f"{reader.what} does nothing: it names no event",
-            help='write `on: { Event: { send: "Command" } }`',
+            help='write `on: { Event: { send: "Command" } }`, or `accept: [{ … }]` for messages from outside',
         )
     for entry in on or ():
         event = _event(b, reader, entry)
