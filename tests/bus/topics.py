@@ -10,8 +10,8 @@ from decimal import Decimal
 from pathlib import Path
 
 from apps import ACCOUNT, application
-from confluent_kafka import Producer, TopicPartition
 from confluent_kafka import Consumer as Reader
+from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from tusk_runtime.errors import TuskError
@@ -120,9 +120,9 @@ kafka: {{ brokers: "{self.address}", topic_prefix: "{self.name}", partitions: {P
             while True:
                 head = await self.runtime._store.events.head()
                 runners = self.runtime._followers.runners.values()
-                if all([await runner.wait_for(head, 5) for runner in runners]):
-                    if head == await self.runtime._store.events.head():
-                        return
+                handled = all([await runner.wait_for(head, 5) for runner in runners])
+                if handled and head == await self.runtime._store.events.head():
+                    return
 
     def make_inbox(self, partitions: int = PARTITIONS) -> None:
         """Make the topic that others write to."""

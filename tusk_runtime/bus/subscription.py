@@ -154,9 +154,9 @@ class Subscription(Runner):
             return False
         bounds = await client.bounds(list(tracks))
         for partition, track in tracks.items():
-            if track.task is not None or track.lane.hands.due():
-                return False
             if (await client.position(partition) or 0) < bounds[partition].next:
+                return False
+            if track.task is not None or track.lane.hands.due():
                 return False
         return True
 
