@@ -278,7 +278,7 @@ async def test_a_group_that_somebody_else_uses_is_told(bank: Bank, monkeypatch: 
             await asyncio.to_thread(stranger.poll, 0.1)
     finally:
         await asyncio.to_thread(stranger.close)
-    await bank.until("Bank", lambda part: not part.error)
+    await bank.until("Bank", lambda part: not part.error and part.detail == "3 partitions here")
     await bank.settled()
     assert await bank.balance("a") == 150
 

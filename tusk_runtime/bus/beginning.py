@@ -45,7 +45,7 @@ class Beginnings:
         if self._tail:
             return Beginning(bounds.next - 1)
         told = await client.committed(partition)
-        if claim.position < 0:
+        if claim.epoch == 1:  # nobody had it before
             topic, _ = partition
             begin = await self._first_that_counts(client, partition) if topic in self._own else told or 0
             begin = bounds.next if begin is None else begin

@@ -150,7 +150,7 @@ class Subscription(Runner):
     async def _caught_up(self) -> bool:
         client = self._client
         tracks = dict(self._tracks)
-        if client is None or not tracks or self._seen != self._asked:
+        if client is None or not tracks or tracks.keys() != client.given or self._seen != self._asked:
             return False
         bounds = await client.bounds(list(tracks))
         for partition, track in tracks.items():
@@ -319,8 +319,10 @@ class Subscription(Runner):
             if alarm:
                 self._raise(alarm)
             hands = self._handed(source_of(partition), self._slots, self._begin)
-            lane = Lane(hands, claim._replace(position=position), deliveries, free=what.standalone)
+            lane = Lane(hands, claim, deliveries, free=what.standalone)
             await lane.learn()
+            if position != claim.position:
+                await lane.move(position)  # so that it stays there, whatever others tell Kafka
             if client.seek(partition, position + 1):
                 self._tracks[partition] = track = Track(lane, monotonic(), position)
                 self._go_on(client, partition, track)
