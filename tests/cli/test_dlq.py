@@ -14,6 +14,10 @@ from apps import ACCOUNT
 from command_line import tusk
 from support import Server, until
 
+from tusk_runtime.following.messages import Message, pack
+from tusk_runtime.store.deliveries import Letter
+from tusk_runtime.store.sqlite import SqliteStore
+
 TEXT = (
     ACCOUNT.replace('note: "string?"', 'note: "string? pii"')
     + """
@@ -159,6 +163,68 @@ async def test_several_are_dropped_only_after_a_question(running: Application) -
         await running.dlq("drop", "Booking", "--all", "--yes")
     ).stdout == "0 dead letters will be dropped\n"
     assert "Booking: drop of 2 dead letters" in running.server.printed()
+
+
+@pytest.fixture
+async def with_topics(running: Application) -> Application:
+    """With letters of messages, too, which Kafka has brought before."""
+    await running.server.stop()
+    store = SqliteStore(running.server.file.parent / ".tusk" / "bank.db")
+    await store.open()
+    claim = await store.deliveries.take("Booking", "orders/0", b"kafka")
+    error = b'{"message":"no rule of accept takes it"}'
+    message = Message("orders", 0, 0, b"k", b'{"sku": 7}\n\xff', 1_700_000_000_000, (("type", b"new"),))
+    large = message._replace(offset=5, value=b"x" * 2_000_000)
+    given = [
+        Letter("orders/0", each.offset, "k", "parked", 0, 1, 1, error, pack(each))
+        for each in (message, large)
+    ]
+    await store.deliveries.save("Booking", claim.epoch, 5, source="orders/0", letters=given)
+    await store.close()
+    await running.server.start()
+    return running
+
+
+async def test_letters_of_topics(with_topics: Application) -> None:
+    """They are named as they are listed; personal data may be in any message once the file marks some."""
+    listed = (await with_topics.dlq("ls", "Booking")).stdout.splitlines()
+    assert [line.split()[1:4] for line in listed[3:5]] == [
+        ["orders/0:0", "k", "parked"], ["orders/0:5", "k", "parked"],
+    ]  # fmt: skip
+    done = await with_topics.dlq("show", "Booking", "orders/0:0")
+    assert (done.returncode, done.stderr) == (0, "")
+    for part in ("orders/0:0", "no rule of accept takes it", "key: k", "header type: ***", "size: 12 bytes"):
+        assert part in done.stdout, part
+    assert done.stdout.endswith("\nvalue:\n***\n")
+    assert (await with_topics.dlq("show", "Booking", "orders/0:5")).stdout.endswith(
+        "size: 2,000,000 bytes\nvalue: too large to be kept\n"
+    )
+    assert (await with_topics.json("show", "Booking", "orders/0:0"))["message"]["offset"] == 0
+    dry = await with_topics.dlq("retry", "Booking", "orders/0:0", "orders/0:5", "--dry-run")
+    assert dry.stdout.splitlines()[-1] == "2 dead letters would be handled again"
+    assert (await with_topics.dlq("drop", "Booking", "orders/0:5")).returncode == 0
+    assert (await with_topics.counts())["Booking"] == {"refused": 2, "parked": 1, "drop": 1}
+    gone = await with_topics.dlq("show", "Booking", "orders/1:5")
+    assert gone.stderr == "error: Booking has no dead letter at orders/1:5\n"
+
+
+async def test_the_value_of_a_message_where_nothing_is_personal(with_topics: Application) -> None:
+    await with_topics.server.stop()
+    file = with_topics.server.file
+    file.write_text(file.read_text().replace("? pii", "?"))
+    await with_topics.server.start()
+    done = await with_topics.dlq("show", "Booking", "orders/0:0")
+    assert done.stdout.endswith('header type: new\nsize: 12 bytes\nvalue:\n{"sku": 7}\n\\xff\n')
+
+
+@pytest.mark.parametrize("text", ["0", "x", "orders:7", "orders/0:-1", "orders/0", "9" * 30, "", "a b/0:7"])
+def test_a_place_that_is_none(tmp_path: Path, text: str) -> None:
+    for verb in ("show", "retry", "drop"):
+        done = tusk("dlq", verb, "Booking", "--", text, cwd=tmp_path)
+        assert done.returncode == 2
+        assert "is not a position of the log, as 7, or TOPIC/PARTITION:OFFSET" in " ".join(
+            done.stderr.split()
+        )
 
 
 async def test_yes_asks_nothing(running: Application) -> None:

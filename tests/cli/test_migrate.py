@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import apsw
 import asyncpg
 import pytest
 from apps import ACCOUNT
@@ -48,7 +49,7 @@ async def test_an_application_goes_on(bank: Path, serve: Any) -> None:
     done = tusk("migrate", bank)
     assert (done.returncode, done.stderr) == (0, "")
     assert "bank.db: brought from schema 1 to the present one\nwhat was before: " in done.stdout
-    assert tusk("migrate", bank).stdout.endswith("bank.db: schema 3, nothing to do\n")
+    assert tusk("migrate", bank).stdout.endswith("bank.db: schema 4, nothing to do\n")
     assert tusk("migrate", bank, "--sql").stdout == ""
     assert "4 events of 2 aggregates, 3 commands: good\n" in tusk("store", "verify", bank).stdout
     await _takes_a_command(serve(bank, "--no-watch"))
@@ -65,6 +66,21 @@ def test_one_of_the_second_version(bank: Path) -> None:
     assert "tusk_snapshots" not in shown.stdout
     assert "bank.db: brought from schema 2 to the present one\n" in tusk("migrate", bank).stdout
     assert "4 events of 2 aggregates, 3 commands: good\n" in tusk("store", "verify", bank).stdout
+
+
+def test_one_of_the_third_version(bank: Path) -> None:
+    """How far a consumer had come, and what it could not handle, is still there."""
+    database = bank.with_name(".tusk") / "bank.db"
+    database.unlink()
+    make_sqlite(database, 3)
+    assert "tusk_snapshots" not in tusk("migrate", bank, "--dry-run").stdout
+    assert "bank.db: brought from schema 3 to the present one\n" in tusk("migrate", bank).stdout
+    connection = apsw.Connection(str(database), flags=apsw.SQLITE_OPEN_READONLY)
+    assert connection.execute("SELECT source, position FROM tusk_consumers ORDER BY name").fetchall() == [
+        ("", 4), ("", 3),
+    ]  # fmt: skip
+    assert connection.execute("SELECT position, message FROM tusk_letters").fetchall() == [(2, b""), (3, b"")]
+    connection.close()
 
 
 async def test_on_postgresql(bank: Path, serve: Any, tmp_path: Path) -> None:
@@ -97,7 +113,7 @@ def test_an_address_for_a_file(bank: Path) -> None:
 
 def test_in_memory_there_is_nothing_to_do(bank: Path) -> None:
     bank.write_text(ACCOUNT + '\n[event_store]\nbackend: "in_memory"\n')
-    assert tusk("migrate", bank).stdout == "memory: schema 3, nothing to do\n"
+    assert tusk("migrate", bank).stdout == "memory: schema 4, nothing to do\n"
 
 
 def test_a_file_that_is_wrong(bank: Path) -> None:

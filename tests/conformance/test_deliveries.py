@@ -12,6 +12,7 @@ import pytest
 
 from tests.conformance.conftest import Backend
 from tusk_runtime.errors import Conflict, StoreError, StoreUnavailable
+from tusk_runtime.following.keys import MOST, kept
 from tusk_runtime.store.deliveries import STANDINGS, Claim, Deliveries, Letter, Standing
 from tusk_runtime.store.protocol import Store
 
@@ -164,6 +165,182 @@ class TestSaving:
         """Of one whose lease lapsed while it saves, and its successor, either comes wholly first."""
         saved = await _races(deliveries, deliveries, rounds=20)
         assert saved <= 20
+
+
+TOPIC, OTHER = "orders/0", "orders/1"
+
+
+class TestSources:
+    async def test_one_is_taken_from_whoever_had_it(self, deliveries: Deliveries) -> None:
+        for epoch, holder in enumerate((A, B, B, A), 1):
+            assert await deliveries.take(MAIL, TOPIC, holder) == Claim(epoch, -1)
+
+    async def test_who_had_it_can_save_no_more(self, deliveries: Deliveries) -> None:
+        first = await deliveries.take(MAIL, TOPIC, A)
+        await deliveries.save(MAIL, first.epoch, 7, source=TOPIC, seen={"Order/a": 3})
+        second = await deliveries.take(MAIL, TOPIC, B)
+        assert second == Claim(2, 7)
+        given = {"letters": [letter(8, source=TOPIC)], "seen": {"Order/a": 9}}
+        for more in ({}, {"seen": {"Order/a": 9}}, given):
+            with pytest.raises(Conflict, match="mail in orders/0 is no longer held with epoch 1"):
+                await deliveries.save(MAIL, first.epoch, 8, source=TOPIC, **cast(Any, more))
+        assert await deliveries.letters(MAIL) == []
+        assert await deliveries.seen(MAIL, ["Order/a"]) == {"Order/a": 3}
+        await deliveries.save(MAIL, second.epoch, 9, source=TOPIC)
+        assert await deliveries.take(MAIL, TOPIC, B) == Claim(3, 9)
+
+    async def test_who_takes_it_again_can_save_only_with_the_new_epoch(self, deliveries: Deliveries) -> None:
+        """The group was shared out anew meanwhile: somebody else may have had it in between."""
+        first = await deliveries.take(MAIL, TOPIC, A)
+        await deliveries.take(MAIL, TOPIC, A)
+        with pytest.raises(Conflict):
+            await deliveries.save(MAIL, first.epoch, 8, source=TOPIC)
+
+    async def test_they_do_not_disturb_each_other(self, deliveries: Deliveries) -> None:
+        epoch = await held(deliveries)
+        await deliveries.take(MAIL, TOPIC, B)
+        await deliveries.take(MAIL, OTHER, A)
+        await deliveries.take("bills", TOPIC, A)
+        await deliveries.save(MAIL, 1, 5, source=TOPIC)
+        await deliveries.save(MAIL, 1, 6, source=OTHER)
+        await deliveries.save(MAIL, epoch, 7)
+        assert await deliveries.take(MAIL, TOPIC, B) == Claim(2, 5)
+        assert await deliveries.take(MAIL, OTHER, B) == Claim(2, 6)
+        assert await deliveries.take("bills", TOPIC, B) == Claim(2, -1)
+        assert await deliveries.claim(MAIL, A, 60, begin=0) == Claim(epoch, 7)
+        assert await deliveries.claim(MAIL, B, 60, begin=0) is None
+        with pytest.raises(Conflict):
+            await deliveries.save(MAIL, 1, 8, source="orders/2")
+
+    async def test_only_the_log_has_what_is_asked_of_the_log(self, deliveries: Deliveries) -> None:
+        await deliveries.take(MAIL, TOPIC, A)
+        await deliveries.save(MAIL, 1, 50, source=TOPIC)
+        assert await deliveries.progress() == {}
+        assert not await deliveries.rewind(MAIL, 3)
+        await held(deliveries)
+        await deliveries.save(MAIL, 1, 9)
+        assert await deliveries.rewind(MAIL, 3)
+        await deliveries.release(MAIL, A)
+        assert await deliveries.progress() == {MAIL: 3}
+        await deliveries.save(MAIL, 1, 51, source=TOPIC)
+        assert await deliveries.take(MAIL, TOPIC, A) == Claim(2, 51)
+
+    async def test_letters_of_one(self, deliveries: Deliveries) -> None:
+        sources = ("", TOPIC, OTHER)
+        every = [letter(n, source=source, key=f"k{n % 2}") for source in sources for n in range(4)]
+        every[1] = every[1]._replace(standing="behind")
+        await held(deliveries, every)
+        for source in sources:
+            own = [each for each in every if each.source == source]
+            assert await deliveries.letters(MAIL, source=source) == own
+            assert await deliveries.letters(MAIL, source=source, limit=2) == own[:2]
+            assert await deliveries.letters(MAIL, source=source, after=(source, 1)) == own[2:]
+            assert await deliveries.letters(MAIL, source=source, key="k0") == own[::2]
+            assert await deliveries.letters(MAIL, source=source, key="k0", after=(source, 0)) == own[2::2]
+            assert await deliveries.letters(MAIL, source=source, standing=["retry"]) == []
+            parked = [each for each in own if each.standing == "parked"]
+            assert await deliveries.letters(MAIL, source=source, standing=["parked", "drop"]) == parked
+        assert await deliveries.letters(MAIL, source=OTHER, after=("", 9)) == every[8:]
+        assert await deliveries.letters(MAIL, source=OTHER, after=(TOPIC, 0)) == every[8:]
+        assert await deliveries.letters(MAIL, source=TOPIC, after=(OTHER, 0)) == []
+        assert await deliveries.letters(MAIL, source="orders") == []
+
+    async def test_those_of_several_are_marked_at_once(self, deliveries: Deliveries) -> None:
+        await held(deliveries, [letter(1), letter(1, source=TOPIC), letter(1, source=OTHER)])
+        assert await deliveries.mark(MAIL, [(TOPIC, 1), ("", 1), ("x/0", 1)], "drop") == 2
+        assert [each.standing for each in await deliveries.letters(MAIL)] == ["drop", "drop", "parked"]
+
+    async def test_a_letter_keeps_its_message(self, deliveries: Deliveries) -> None:
+        """Also when it is saved without it: the message at its place is always the same."""
+        mine = letter(4, source=TOPIC)._replace(message=bytes(range(256)) * 4096)
+        epoch = await held(deliveries, [mine, letter(5)])
+        assert await deliveries.letters(MAIL, source=TOPIC) == [mine]
+        bare = mine._replace(message=b"")
+        for more in ({}, {"key": mine.key}, {"standing": ["parked"]}):
+            found = await deliveries.letters(MAIL, source=TOPIC, messages=False, **cast(Any, more))
+            assert found == [bare]
+        await deliveries.save(MAIL, epoch, 5, letters=[bare._replace(attempts=9)])
+        assert await deliveries.letters(MAIL, source=TOPIC) == [mine._replace(attempts=9)]
+        await deliveries.save(MAIL, epoch, 5, letters=[mine._replace(message=b"other")])
+        assert await deliveries.letters(MAIL, source=TOPIC) == [mine._replace(message=b"other")]
+
+
+class TestKeys:
+    LONG = "".join(chr(0x1F300 + n * 7919 % 700) for n in range(25_000))
+    """A hundred kilobytes that do not compress well."""
+
+    @pytest.mark.parametrize("key", [LONG, "k" * 100_000, "Order/\0a"])
+    async def test_any_key_is_kept(self, deliveries: Deliveries, key: str) -> None:
+        name, topic = "c" * 200, f"{'t' * 249}/99999"
+        place, other = kept(key), kept(f"{key}!")
+        assert place != other
+        await deliveries.take(name, topic, A)
+        given = [letter(5, source=topic, key=place), letter(6, source=topic, key=other)]
+        await deliveries.save(name, 1, 6, source=topic, letters=given, seen={place: 3, other: 4})
+        assert await deliveries.letters(name, key=place) == given[:1]
+        assert await deliveries.seen(name, [place, other]) == {place: 3, other: 4}
+
+    def test_none_is_kept_as_another(self) -> None:
+        for key in ("", "Order/a", "x" * MOST):
+            assert kept(key) == key
+        keys = ["x" * MOST + "y", "x" * MOST + "z", "x" * 900, "a\0", "a\0\0", "a\ufffd", "a", "a."]
+        assert len({kept(key) for key in keys}) == len(keys)
+        assert [len(kept(key)) for key in keys[:5]] == [MOST + 1] * 5
+
+
+class TestSeen:
+    async def test_it_never_goes_down(self, deliveries: Deliveries) -> None:
+        await deliveries.take(MAIL, TOPIC, A)
+        for given, stays in ((3, 3), (2, 3), (3, 3), (7, 7), (1, 7)):
+            await deliveries.save(MAIL, 1, 5, source=TOPIC, seen={"Order/a": given})
+            assert await deliveries.seen(MAIL, ["Order/a"]) == {"Order/a": stays}
+
+    async def test_also_together_with_letters(self, deliveries: Deliveries) -> None:
+        await deliveries.take(MAIL, TOPIC, A)
+        await deliveries.save(
+            MAIL,
+            1,
+            5,
+            source=TOPIC,
+            seen={"Order/a": 3},
+            letters=[letter(5, source=TOPIC)],
+            done=[(TOPIC, 4)],
+        )
+        await deliveries.save(MAIL, 1, 6, source=TOPIC, seen={"Order/a": 2}, done=[(TOPIC, 5)])
+        assert await deliveries.seen(MAIL, ["Order/a"]) == {"Order/a": 3}
+        assert await deliveries.letters(MAIL) == []
+
+    async def test_a_page_of_keys(self, deliveries: Deliveries) -> None:
+        """Any text is a key, and those that nobody saw are left out."""
+        many = {f"Order/{number}": number for number in range(498)}
+        strange = {'"\\\n\x01ä😀$.a[0]': 2**40, "": 1}
+        await deliveries.take(MAIL, TOPIC, A)
+        await deliveries.save(MAIL, 1, 5, source=TOPIC, seen=many | strange)
+        assert await deliveries.seen(MAIL, [*many, *strange, "Order/none"]) == many | strange
+        assert await deliveries.seen(MAIL, ["Order/7", "Order/7"]) == {"Order/7": 7}
+        assert await deliveries.seen(MAIL, []) == {}
+        assert await deliveries.seen("bills", many) == {}
+
+    async def test_it_is_all_or_nothing(self, deliveries: Deliveries) -> None:
+        await deliveries.take(MAIL, TOPIC, A)
+        broken = letter(5, source=TOPIC)._replace(error=cast(Any, None))
+        with pytest.raises(StoreError):
+            await deliveries.save(MAIL, 1, 5, source=TOPIC, seen={"Order/a": 3}, letters=[broken])
+        assert await deliveries.seen(MAIL, ["Order/a"]) == {}
+        assert await deliveries.take(MAIL, TOPIC, A) == Claim(2, -1)
+
+    async def test_holders_of_two_partitions_do_not_wait_for_each_other(self, deliveries: Deliveries) -> None:
+        """Though they save the same keys, each in another order."""
+        keys = {f"Order/{number}": number for number in range(500)}
+        reverse = dict(reversed(keys.items()))
+        for source in (TOPIC, OTHER):
+            await deliveries.take(MAIL, source, A)
+        for position in range(10):
+            await asyncio.gather(
+                deliveries.save(MAIL, 1, position, source=TOPIC, seen=keys),
+                deliveries.save(MAIL, 1, position, source=OTHER, seen=reverse),
+            )
+        assert await deliveries.seen(MAIL, keys) == keys
 
 
 class TestReading:
@@ -329,11 +506,15 @@ async def test_all_of_it_is_durable(backend: Backend, tmp_path: Path) -> None:
     epoch = await held(store.deliveries, [letter(3), letter(4)])
     await store.deliveries.save(MAIL, epoch, 7, done=[("", 4)])
     await store.deliveries.mark(MAIL, [("", 3)], "drop")
+    await store.deliveries.take(MAIL, TOPIC, A)
+    await store.deliveries.save(MAIL, 1, 8, source=TOPIC, seen={"Order/a": 3})
     await store.close()
     again = await backend.make(tmp_path)
     await again.open()
     assert await again.deliveries.progress() == {MAIL: 7}
     assert await again.deliveries.letters(MAIL) == [letter(3, standing="drop")]
+    assert await again.deliveries.seen(MAIL, ["Order/a"]) == {"Order/a": 3}
+    assert await again.deliveries.take(MAIL, TOPIC, B) == Claim(2, 8)
     assert await again.deliveries.claim(MAIL, B, 60, begin=0) is None
     assert await again.deliveries.claim(MAIL, A, 60, begin=0) == Claim(epoch, 7)
     await again.close()
@@ -351,6 +532,7 @@ async def test_for_reading_only(backend: Backend, store: Store, tmp_path: Path) 
         seen.claim(MAIL, A, 60, begin=0),
         seen.release(MAIL, A),
         seen.save(MAIL, epoch, 9),
+        seen.take(MAIL, TOPIC, A),
         seen.mark(MAIL, [("", 3)], "drop"),
     ):
         with pytest.raises(StoreUnavailable, match="for reading only"):

@@ -9,7 +9,7 @@ from typing import Any
 import apsw
 import asyncpg
 
-VERSIONS = (1, 2)
+VERSIONS = (1, 2, 3)
 
 _META = b'{"name":"x","source":"bank","version":"1"}'
 _A, _B, _C, _D = (bytes([number]) * 16 for number in range(1, 5))
@@ -34,6 +34,12 @@ ROWS: dict[str, list[tuple[Any, ...]]] = {
 """Two accounts; the third command was refused."""
 SNAPSHOT = (1, b"d" * 16, 2, b'{"balance":"10.00"}')
 """Of the first one, from the version on that knows such."""
+CONSUMERS = [("bills", 3, 7, b"a" * 16, 0), ("@relay", 4, 1, b"a" * 16, _AT)]
+LETTERS = [
+    ("bills", "", 2, "Account/anna", "parked", 0, 3, _AT, b'{"message":"no"}'),
+    ("bills", "", 3, "Account/anna", "behind", 0, 0, _AT, b"{}"),
+]
+"""From the third version on: how far two consumers have come, and what one of them could not handle."""
 
 
 def make_sqlite(path: Path, version: int = 1) -> None:
@@ -73,5 +79,7 @@ def _statements(version: int, name: str) -> str:
 
 
 def _rows(version: int) -> dict[str, list[tuple[Any, ...]]]:
-    newer = {"snapshots": [SNAPSHOT]} if version > 1 else {}
+    newer: dict[str, list[tuple[Any, ...]]] = {"snapshots": [SNAPSHOT]} if version > 1 else {}
+    if version > 2:
+        newer |= {"consumers": CONSUMERS, "letters": LETTERS}
     return {**ROWS, "meta": [("schema", str(version)), *ROWS["meta"]], **newer}

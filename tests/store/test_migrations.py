@@ -19,7 +19,7 @@ import pytest
 
 from tests.conformance.test_event_store import decision
 from tests.postgres_server import schema_for
-from tests.store.old_stores import ROWS, SNAPSHOT, VERSIONS, make_postgresql, make_sqlite
+from tests.store.old_stores import CONSUMERS, LETTERS, ROWS, SNAPSHOT, VERSIONS, make_postgresql, make_sqlite
 from tusk_runtime.errors import StartFailed
 from tusk_runtime.events import new_id
 from tusk_runtime.store import migrations
@@ -33,7 +33,7 @@ from tusk_runtime.store.verify import Verdict, verify
 OLD = len(ROWS["events"])
 LETTER = Letter("", 3, "Account/anna", "parked", 0, 1, 0, b"{}")
 CHANGING = ("snapshots", "uniques", "reserved")
-"""Tables of version 2 whose rows change."""
+"""Tables of version 2 whose rows change; those of version 3 are `consumers` and `letters`."""
 
 
 @pytest.fixture(params=VERSIONS)
@@ -59,8 +59,20 @@ async def goes_on(store: Store, old: int) -> None:
     assert (await verify(store.events)).events == OLD + 2
     kept = await store.events.snapshots([StreamId("Account", "anna")])
     assert [each[1:] for each in kept.values()] == ([SNAPSHOT[1:]] if old > 1 else [])
+    await kept_consuming(store.deliveries, old)
     await consumes(store.deliveries)
     await store.close()
+
+
+async def kept_consuming(deliveries: Deliveries, old: int) -> None:
+    """Whether a consumer that an older version ran goes on where it stood, with its letters."""
+    stood = {name: position for name, position, *_ in CONSUMERS}
+    assert await deliveries.progress() == (stood if old > 2 else {})
+    assert await deliveries.letters("bills") == ([Letter(*row[1:]) for row in LETTERS] if old > 2 else [])
+    if old > 2:
+        assert await deliveries.claim("bills", b"b", 60, begin=0) == Claim(8, 3)
+        await deliveries.save("bills", 8, 4, done=[("", 2)])
+        assert [letter.position for letter in await deliveries.letters("bills")] == [3]
 
 
 async def consumes(deliveries: Deliveries) -> None:
@@ -70,11 +82,14 @@ async def consumes(deliveries: Deliveries) -> None:
     assert await deliveries.mark("mail", [("", 3)], "retry") == 1
     await deliveries.save("mail", 1, 4, letters=[LETTER], done=[("", 4)])
     await deliveries.release("mail", b"a")
+    assert await deliveries.take("mail", "orders/0", b"a") == Claim(1, -1)
+    await deliveries.save("mail", 1, 5, source="orders/0", seen={"Account/anna": 2})
+    assert await deliveries.seen("mail", ["Account/anna"]) == {"Account/anna": 2}
     assert await deliveries.letters("mail") == [LETTER]
 
 
 def failing_step(op: Any, prefix: str, log: str) -> None:
-    op.execute(f"CREATE TABLE {prefix}consumers (id integer)")
+    op.execute(f"CREATE TABLE {prefix}half (id integer)")
     op.execute(f"INSERT INTO {prefix}nowhere VALUES (1)")
 
 
@@ -387,7 +402,8 @@ class TestPostgresql:
     ) -> None:  # fmt: skip
         """The owner migrates; the other role has afterwards the rights that it had."""
         owner, runner, schema = _role(), _role(), dsn.rpartition("search_path=")[2]
-        changing = [f"{prefix}{name}" for name in ("checkpoints", *(CHANGING if old > 1 else ()))]
+        newer = (*(CHANGING if old > 1 else ()), *(("consumers", "letters") if old > 2 else ()))
+        changing = [f"{prefix}{name}" for name in ("checkpoints", *newer)]
         await admin.execute(
             f"CREATE ROLE {owner} LOGIN; CREATE ROLE {runner} LOGIN; "
             f"GRANT CREATE, USAGE ON SCHEMA {schema} TO {owner}; GRANT USAGE ON SCHEMA {schema} TO {runner}"
@@ -406,7 +422,7 @@ class TestPostgresql:
             assert part in str(caught.value)
         await PostgresStore(_as(owner, dsn), table=table).migrate()
         await goes_on(as_runner, old)
-        for name in ("snapshots", "reserved", "consumers", "letters"):
+        for name in ("snapshots", "reserved", "consumers", "letters", "seen"):
             for right in ("SELECT", "INSERT", "UPDATE", "DELETE"):
                 assert await admin.fetchval(
                     "SELECT has_table_privilege($1, $2, $3)", runner, f"{prefix}{name}", right

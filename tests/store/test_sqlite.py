@@ -447,8 +447,8 @@ def test_the_schema_has_the_version_that_files_declare() -> None:
     from tusk_runtime.store.tables import creation
 
     statements = "".join(creation())
-    assert files.SCHEMA_VERSION == 3
-    assert statements.count("CREATE TABLE") == 11
+    assert files.SCHEMA_VERSION == 4
+    assert statements.count("CREATE TABLE") == 12
     assert "\tposition INTEGER NOT NULL, \n\tstream INTEGER NOT NULL" in statements
 
 

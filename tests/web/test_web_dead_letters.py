@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
 import pytest
-from web_fakes import EPOCH, application, letter
+from web_fakes import EPOCH, application, letter, record
 
 from tusk_runtime.errors import RuleBroken, UnknownName
+from tusk_runtime.following.messages import Message, copied, pack
 from tusk_runtime.running.service import LetterPlace
-from tusk_runtime.types import Type
+from tusk_runtime.types import Record, Type
 from tusk_runtime.web.encoding import time_text
 from tusk_runtime.web.openapi import describe
 
@@ -25,6 +27,7 @@ async def test_letters_are_listed_with_their_sums(client, service):
         "consumer": "Greeting",
         "source": "",
         "position": 7,
+        "place": "7",
         "key": "Order/order-1",
         "standing": "parked",
         "action": 0,
@@ -99,6 +102,88 @@ async def test_personal_data_of_the_event_is_masked(client, service):
     assert '"ada"' not in answer.text
 
 
+MESSAGE = Message(
+    "orders",
+    0,
+    12,
+    b"ada\xff",
+    b'{"customer": "ada"}\xfe\n',
+    EPOCH // 1000,
+    (("type", b"new"), ("type", b"\x00")),
+)
+
+
+def of_topic(message: Message = MESSAGE) -> Any:
+    found = letter(12, source="orders/0")
+    return found._replace(copy=copied("orders/0", 12, pack(message)))
+
+
+async def test_a_letter_of_a_topic_is_shown_with_its_message(client, service):
+    """What is no UTF-8 in it is escaped."""
+    service.letters = [of_topic()]
+    for path in (f"{PREFIX}/orders/0:12", f"{PREFIX}/orders/0%3A12", f"{PREFIX}/orders%2F0:12"):
+        found = (await client.get(path)).json()
+        assert (found["source"], found["position"], found["place"]) == ("orders/0", 12, "orders/0:12")
+        assert found["event"] is None
+        assert found["message"] == {
+            "topic": "orders",
+            "partition": 0,
+            "offset": 12,
+            "timestamp": time_text(EPOCH),
+            "key": "ada\\xff",
+            "headers": [{"name": "type", "value": "new"}, {"name": "type", "value": "\x00"}],
+            "value": '{"customer": "ada"}\\xfe\n',
+            "size": 21,
+            "whole": True,
+        }
+    assert service.calls[-1] == ("dead_letter", {"consumer": "Greeting", "place": ("orders/0", 12)})
+
+
+async def test_only_the_beginning_of_a_message_is_shown(client, service):
+    service.letters = [of_topic(MESSAGE._replace(value=b"\xff" * 500_000))]
+    found = (await client.get(f"{PREFIX}/orders/0:12")).json()["message"]
+    assert (len(found["value"]), found["size"], found["whole"]) == (65_536, 500_000, True)
+
+
+async def test_of_one_that_was_too_large_its_size_is_shown(client, service):
+    service.letters = [of_topic(MESSAGE._replace(value=b"x" * 5_000_000))]
+    found = (await client.get(f"{PREFIX}/orders/0:12")).json()["message"]
+    assert (found["value"], found["size"], found["whole"]) == (None, 5_000_000, False)
+
+
+@pytest.mark.parametrize("timestamp", [-1, -(2**63), 2**63 - 1])
+async def test_a_time_that_is_none_is_shown_as_none(client, service, timestamp):
+    service.letters = [of_topic(MESSAGE._replace(timestamp=timestamp, key=None, value=None, headers=()))]
+    found = (await client.get(f"{PREFIX}/orders/0:12")).json()["message"]
+    assert (found["timestamp"], found["key"], found["value"], found["headers"]) == (None, None, None, [])
+
+
+@pytest.mark.parametrize("marked", ["event", "state", "command", "message"])
+async def test_what_is_in_a_message_is_masked_where_the_file_marks_anything(client, service, marked):
+    """Nobody says what others put in: it may be that, too."""
+    personal = record("R", customer=Type("string", pii=True))
+    rules = [SimpleNamespace(message=None), SimpleNamespace(message=personal)]
+    consumer = SimpleNamespace(accept=rules)
+    place = service.application.commands["PlaceOrder"]
+    match marked:
+        case "event":
+            service.application.events["OrderPlaced"] = service.application.events["OrderPlaced"]._replace(
+                fields=personal
+            )
+        case "state":
+            service.application.aggregates["Order"].state = personal
+        case "command":
+            place.fields = Record("R", {**place.fields.fields, **personal.fields})
+        case _:
+            service.application.consumers["Greeting"] = consumer
+    service.letters = [of_topic()]
+    found = (await client.get(f"{PREFIX}/orders/0:12")).json()["message"]
+    assert (found["value"], found["key"]) == ("***", "ada\\xff")
+    assert found["headers"] == [{"name": "type", "value": "***"}] * 2
+    service.letters = [of_topic(MESSAGE._replace(value=None))]
+    assert (await client.get(f"{PREFIX}/orders/0:12")).json()["message"]["value"] is None
+
+
 @pytest.mark.parametrize(
     ("path", "status", "kind"),
     [
@@ -106,6 +191,11 @@ async def test_personal_data_of_the_event_is_masked(client, service):
         ("/api/dead-letters/Greting/9", 404, "unknown-name"),
         (f"{PREFIX}/0", 400, "bad-parameter"),
         (f"{PREFIX}/x", 400, "bad-parameter"),
+        (f"{PREFIX}/orders/0:9", 404, "not-found"),
+        (f"{PREFIX}/orders/0", 400, "bad-parameter"),
+        (f"{PREFIX}/orders/0:x", 400, "bad-parameter"),
+        (f"{PREFIX}/orders/x:9", 400, "bad-parameter"),
+        (f"{PREFIX}/a%20b/0:9", 400, "bad-parameter"),
         (f"{PREFIX}/" + "9" * 5000, 400, "bad-parameter"),
         (f"{PREFIX}/", 404, "not-found"),
         (PREFIX, 404, "not-found"),
@@ -120,10 +210,14 @@ async def test_a_letter_that_is_not_there_is_a_problem(client, path, status, kin
 @pytest.mark.parametrize(
     ("body", "asked"),
     [
-        ({"positions": [7, 9]}, {"positions": [7, 9], "message": None, "dry_run": False}),
-        ({"message": ""}, {"positions": None, "message": "", "dry_run": False}),
-        ({"all": True, "dry_run": False}, {"positions": None, "message": None, "dry_run": False}),
-        ({"message": "no", "dry_run": True}, {"positions": None, "message": "no", "dry_run": True}),
+        ({"positions": [7, "9"]}, {"places": [("", 7), ("", 9)], "message": None, "dry_run": False}),
+        (
+            {"positions": ["orders/0:0", 7]},
+            {"places": [("orders/0", 0), ("", 7)], "message": None, "dry_run": False},
+        ),
+        ({"message": ""}, {"places": None, "message": "", "dry_run": False}),
+        ({"all": True, "dry_run": False}, {"places": None, "message": None, "dry_run": False}),
+        ({"message": "no", "dry_run": True}, {"places": None, "message": "no", "dry_run": True}),
     ],
 )
 async def test_letters_are_settled_by_position_by_message_or_all(client, app, service, action, body, asked):
@@ -150,7 +244,12 @@ async def test_letters_are_settled_by_position_by_message_or_all(client, app, se
         ({"all": 1}, "all"),
         ({"positions": []}, "positions"),
         ({"positions": 7}, "positions"),
-        ({"positions": ["7"]}, "positions"),
+        ({"positions": ["x"]}, "positions"),
+        ({"positions": ["orders:7"]}, "positions"),
+        ({"positions": ["orders/0:-1"]}, "positions"),
+        ({"positions": [7.0]}, "positions"),
+        ({"positions": [None]}, "positions"),
+        ({"positions": ["0"]}, "positions"),
         ({"positions": [True]}, "positions"),
         ({"positions": [0]}, "positions"),
         ({"positions": [2**63]}, "positions"),
@@ -223,6 +322,7 @@ def test_the_description_tells_of_dead_letters():
     assert {path: list(paths[path]) for path in paths if "dead-letters" in path} == {
         "/api/dead-letters": ["get"],
         "/api/dead-letters/{consumer}/{position}": ["get"],
+        "/api/dead-letters/{consumer}/{topic}/{place}": ["get"],
         "/api/dead-letters/{consumer}/retry": ["post"],
         "/api/dead-letters/{consumer}/drop": ["post"],
     }

@@ -21,6 +21,7 @@ ROUTE_TABLE = [
     ("GET", "/api/events/live"),
     ("GET", "/api/dead-letters"),
     ("GET", "/api/dead-letters/Greeting/7"),
+    ("GET", "/api/dead-letters/Greeting/orders/0:7"),
     ("POST", "/api/dead-letters/Greeting/retry"),
     ("POST", "/api/dead-letters/Greeting/drop"),
     ("POST", "/api/topics/payments"),

@@ -25,7 +25,7 @@ from tusk_runtime.running.service import (
     Status,
     Taken,
 )
-from tusk_runtime.store.deliveries import Letter
+from tusk_runtime.store.deliveries import Letter, Place, place_text
 from tusk_runtime.store.protocol import Recorded
 from tusk_runtime.types import Field, Record, Type, record_of
 
@@ -262,15 +262,15 @@ class FakeService:
         self._ask("dead_letters", **options)
         return DeadLetterPage(self.letters, {"Greeting": {"parked": len(self.letters)}}, self.next_letter)
 
-    async def dead_letter(self, consumer: str, position: int) -> DeadLetter:
-        self._ask("dead_letter", consumer=consumer, position=position)
+    async def dead_letter(self, consumer: str, place: Place) -> DeadLetter:
+        self._ask("dead_letter", consumer=consumer, place=place)
         if consumer != "Greeting":
             raise UnknownName(f"there is no consumer `{consumer}`", help="did you mean `Greeting`?")
         for found in self.letters:
-            if found.letter.position == position:
-                events = [event for event in self.log if event.position == position]
+            if found.letter[:2] == place:
+                events = [event for event in self.log if ("", event.position) == place]
                 return found._replace(event=events[0] if events else None)
-        raise NotFound(f"{consumer} has no dead letter at position {position}")
+        raise NotFound(f"{consumer} has no dead letter at {place_text(place)}")
 
     async def mark_dead_letters(self, consumer: str, action: str, **options: Any) -> Sequence[DeadLetter]:
         self._ask("mark_dead_letters", consumer=consumer, action=action, **options)

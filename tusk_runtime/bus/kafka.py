@@ -29,6 +29,8 @@ from tusk_runtime.failpoints import hit
 from tusk_runtime.following.hands import task_group
 from tusk_runtime.model.configuration import Kafka
 
+CLIENT = "tusk-runtime"
+"""What every client calls itself."""
 CALL_SECONDS = 15.0
 """How long one call may take: a client that was cut off at the wrong moment may wait for ever else."""
 SEND_SECONDS = 30.0
@@ -63,7 +65,7 @@ class Address(NamedTuple):
         options: dict[str, Any] = {
             "bootstrap_servers": list(kafka.brokers),
             "request_timeout_ms": int(CALL_SECONDS * 1000),
-            "client_id": "tusk-runtime",
+            "client_id": CLIENT,
             "security_protocol": protocol,
             "ssl_context": self.context,
         }

@@ -11,7 +11,7 @@ from tusk_runtime.bus.records import Record, Recorder, Unpublishable
 from tusk_runtime.clock import Clock
 from tusk_runtime.events import StoredEvent
 from tusk_runtime.failpoints import hit
-from tusk_runtime.following.hands import Changes, Hands, key_of
+from tusk_runtime.following.hands import Changes, EventHands, key_of
 from tusk_runtime.following.letters import LOG
 from tusk_runtime.store.deliveries import Letter
 from tusk_runtime.store.protocol import EventStore
@@ -22,7 +22,7 @@ ENVELOPE = 4096
 """Bytes of a record beside its value, generously: an id has at most 200 characters, a name 100."""
 
 
-class Relay(Hands):
+class Relay(EventHands):
     """Publishes pages of events. The log is the outbox: what is stored leaves, and nothing else does.
 
     A page counts as published when every record of it is acknowledged; until then all of it is sent again:

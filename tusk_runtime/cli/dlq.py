@@ -13,7 +13,7 @@ import orjson
 from tusk_runtime.cli.output import FORMAT, print_json, table
 from tusk_runtime.cli.server import Server, Where, running_application
 from tusk_runtime.language.report import printable
-from tusk_runtime.store.deliveries import STANDINGS
+from tusk_runtime.store.deliveries import STANDINGS, place_of_text, place_text
 
 PATH = "/api/dead-letters"
 PAGE = 1000
@@ -24,13 +24,20 @@ LOOK = "look at what is left: tusk dlq ls"
 Letter = Mapping[str, Any]
 
 CONSUMER = click.argument("consumer", metavar="CONSUMER")
-POSITION = click.IntRange(1, 2**63 - 1)
+
+
+def _place(text: str) -> str:
+    """Where a letter's event or message stands, in its one form. Raises BadParameter."""
+    try:
+        return place_text(place_of_text(text))
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r} is not {error}.") from None
 
 
 class _Choice(NamedTuple):
     """Which letters were chosen on the command line."""
 
-    positions: Sequence[int]
+    positions: Sequence[str]
     message: str | None
     everything: bool
 
@@ -57,7 +64,7 @@ def _choosing(function: Callable[..., None]) -> Callable[..., None]:
 
 
 _CHOICE: Sequence[Callable[[Callable[..., None]], Callable[..., None]]] = (
-    click.argument("positions", metavar="[POSITION]...", nargs=-1, type=POSITION),
+    click.argument("positions", metavar="[POSITION]...", nargs=-1, type=_place),
     click.option("--message", help="All whose error has this very message."),
     click.option("--all", "everything", is_flag=True, help="All that are parked or refused."),
 )
@@ -115,22 +122,23 @@ def ls_command(
         click.echo(line)
 
 
-@command.command("show", short_help="Show a dead letter with its event.")
+@command.command("show", short_help="Show a dead letter with its event or message.")
 @CONSUMER
-@click.argument("position", type=POSITION)
+@click.argument("position", type=_place)
 @running_application
 @FORMAT
 def show_command(
     consumer: str,
-    position: int,
+    position: str,
     where: Where,
     format_: str,
 ) -> None:
-    """Show the dead letter of CONSUMER for the event at POSITION of the log: what went wrong, and the event.
+    """Show the dead letter of CONSUMER for the event at POSITION of the log, or for the message at
+    TOPIC/PARTITION:OFFSET: what went wrong, and the event, or what was kept of the message.
 
     Personal data is shown as `***`.
     """
-    letter = where.connect().once("GET", f"{PATH}/{quote(consumer, '')}/{position}")
+    letter = where.connect().once("GET", f"{PATH}/{quote(consumer, '')}/{quote(position, '/:')}")
     if format_ == "json":
         print_json(letter)
         return
@@ -150,9 +158,10 @@ def retry_command(
     where: Where,
     format_: str,
 ) -> None:
-    """Have dead letters of CONSUMER handled again: those at POSITIONs of the log, with a message, or all.
+    """Have dead letters of CONSUMER handled again: those at POSITIONs, with a message, or all.
 
-    Each goes on with the action that failed; what was done before is not done again. Those behind it follow.
+    A POSITION is written as `tusk dlq ls` shows it. Each goes on with the action that failed; what was done
+    before is not done again. Those behind it follow.
     """
     chosen = choice.body()
     letters = _Letters(where.connect(), consumer, chosen)
@@ -174,10 +183,10 @@ def drop_command(
     where: Where,
     format_: str,
 ) -> None:
-    """Give dead letters of CONSUMER up: those at POSITIONs of the log, with a message, or all.
+    """Give dead letters of CONSUMER up: those at POSITIONs, with a message, or all.
 
-    Nothing handles their events any more; the events stay in the log. Those behind them are handled. It asks
-    before it drops more than one.
+    A POSITION is written as `tusk dlq ls` shows it. Nothing handles their events or messages any more; the
+    events stay in the log. Those behind them are handled. It asks before it drops more than one.
     """
     chosen = choice.body()
     letters = _Letters(where.connect(), consumer, chosen)
@@ -222,7 +231,7 @@ def _print_letters(letters: Sequence[Letter]) -> None:
     rows = (
         (
             each["consumer"],
-            str(each["position"]),
+            each["place"],
             each["key"],
             each["standing"],
             each["at"][:19] + "Z",
@@ -237,7 +246,7 @@ def _print_letter(letter: Letter) -> None:
     error = {name: value for name, value in letter["error"].items() if name != "refused"}
     rows = [
         ("consumer", letter["consumer"]),
-        ("position", str(letter["position"])),
+        ("position", letter["place"]),
         ("key", letter["key"]),
         ("standing", letter["standing"]),
         ("since", letter["at"]),
@@ -252,6 +261,29 @@ def _print_letter(letter: Letter) -> None:
     if letter["event"] is not None:
         click.echo("\nevent")
         print_json(letter["event"])
+    if letter["message"] is not None:
+        _print_message(letter["message"])
+
+
+def _print_message(message: Mapping[str, Any]) -> None:
+    """What was kept of a message of a topic."""
+    click.echo("\nmessage")
+    rows = [
+        ("timestamp", message["timestamp"]),
+        ("key", message["key"]),
+        *((f"header {header['name']}", header["value"]) for header in message["headers"]),
+        ("size", f"{message['size']:,} bytes"),
+    ]
+    for name, value in rows:
+        click.echo(printable(f"{name}: {'none' if value is None else value}"))
+    if not message["whole"]:
+        click.echo("value: too large to be kept")
+    elif message["value"] is None:
+        click.echo("value: none")
+    else:
+        click.echo("value:")
+        for line in message["value"].splitlines():
+            click.echo(printable(line))
 
 
 def _json(value: Any) -> str:

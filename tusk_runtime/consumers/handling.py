@@ -1,10 +1,11 @@
-"""How a consumer handles an event: what is tried again, what is refused, what is parked."""
+"""How a consumer handles what comes: what is tried again, what is refused, what is parked."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import random
+from collections.abc import Awaitable, Callable
 
 import orjson
 
@@ -13,55 +14,88 @@ from tusk_runtime.consumers.acting import Actor
 from tusk_runtime.consumers.failures import ActionFailed
 from tusk_runtime.events import StoredEvent
 from tusk_runtime.failpoints import hit
-from tusk_runtime.following.hands import Hands
-from tusk_runtime.model.consuming import Retry
+from tusk_runtime.following.hands import EventHands
+from tusk_runtime.following.letters import Letters
+from tusk_runtime.model.consuming import Consumer, Retry
 from tusk_runtime.store.deliveries import Letter
 from tusk_runtime.store.protocol import EventStore
 
 log = logging.getLogger("tusk.consumers")
 
 
-class ConsumerHands(Hands):
-    """The hands of one consumer."""
+class Attempts:
+    """Tries what a consumer does, and says what is left of it."""
 
-    def __init__(self, actor: Actor, events: EventStore, clock: Clock) -> None:
-        self._actor = actor
-        self._consumer = actor.consumer
-        super().__init__(self._consumer.group, actor.types, self._consumer.concurrency, events, clock)
+    def __init__(self, consumer: Consumer, clock: Clock) -> None:
+        self._consumer = consumer
+        self._clock = clock
 
-    @property
-    def halted(self) -> str:
-        """The consumer has no dead letters, and an event failed for good."""
-        failed = None if self._consumer.dead_letter else self.letters.failed()
-        if failed is None:
-            return ""
-        return f"the event at position {failed.position}: {orjson.loads(failed.error).get('message', '')}"
+    async def attempt(
+        self, letter: Letter, work: Callable[[], Awaitable[object]], what: str, *, parks: bool = True
+    ) -> Letter | None:
+        """Do the work, and give the letter that is left; None: it is done. `what` it is about, in words.
 
-    async def attempt(self, event: StoredEvent, letter: Letter) -> Letter | None:
-        """Handle an event from where its letter stands. Gives the letter that is left; None: it is done."""
-        attempts = letter.attempts + 1
+        Where it is not `parks`, what comes later does not wait for what failed for good.
+
+        Raises Unavailable, OutcomeUnknown or StoreUnavailable if it has to be done again as it was.
+        """
+        consumer, attempts = self._consumer, letter.attempts + 1
         try:
-            async with asyncio.timeout(self._consumer.timeout):
-                await self._actor.act(event, letter.action, letter.attempts)
+            async with asyncio.timeout(consumer.timeout):
+                await work()
             return None
         except ActionFailed as failure:
             action, told = failure.action, failure.told
-            refused, technical = failure.refused, failure.technical
+            technical = failure.technical
+            refused = failure.refused or not (parks or technical)
         except TimeoutError:
             action, refused, technical = letter.action, False, True
-            told = {"message": f"it took longer than {self._consumer.timeout:g} s"}
-        again = technical and attempts < self._consumer.retry.attempts
+            told = {"message": f"it took longer than {consumer.timeout:g} s"}
+        again = technical and attempts < consumer.retry.attempts
         now = self._clock.now()
         left = letter._replace(
             standing="refused" if refused else "retry" if again else "parked",
             action=action,
             attempts=attempts,
-            timestamp=now + delay_of(self._consumer.retry, attempts) if again else now,
+            timestamp=now + delay_of(consumer.retry, attempts) if again else now,
             error=orjson.dumps({**told, "refused": refused}, default=str),
         )
-        log.warning("%s: the event at position %d: %s", self._consumer.name, letter.position, told["message"])
+        log.warning("%s: %s: %s", consumer.name, what, told["message"])
         await hit("consumer.letter_left")
         return left
+
+    def halted(self, letters: Letters) -> str:
+        """Why nothing new may be taken: the consumer has no dead letters, and something failed for good."""
+        failed = None if self._consumer.dead_letter else letters.failed()
+        if failed is None:
+            return ""
+        where = f"position {failed.position}"
+        if failed.source:
+            where = f"offset {failed.position} of {failed.source}"
+        return f"what stands at {where}: {orjson.loads(failed.error).get('message', '')}"
+
+
+class ConsumerHands(EventHands):
+    """The hands of one consumer that follows the store's log."""
+
+    def __init__(self, actor: Actor, events: EventStore, clock: Clock) -> None:
+        self._actor = actor
+        consumer = actor.consumer
+        self._attempts = Attempts(consumer, clock)
+        super().__init__(consumer.group, actor.types, consumer.concurrency, events, clock)
+
+    @property
+    def halted(self) -> str:
+        """The consumer has no dead letters, and an event failed for good."""
+        return self._attempts.halted(self.letters)
+
+    async def attempt(self, item: StoredEvent, letter: Letter) -> Letter | None:
+        """Handle an event from where its letter stands. Gives the letter that is left; None: it is done."""
+        return await self._attempts.attempt(
+            letter,
+            lambda: self._actor.act(item, letter.action, letter.attempts),
+            f"the event at position {letter.position}",
+        )
 
 
 def delay_of(retry: Retry, attempts: int) -> int:

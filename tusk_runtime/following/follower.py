@@ -8,10 +8,11 @@ import logging
 from time import monotonic
 
 from tusk_runtime.errors import Conflict, TuskError
-from tusk_runtime.events import new_id
+from tusk_runtime.events import StoredEvent, new_id
 from tusk_runtime.failpoints import hit
-from tusk_runtime.following.hands import Changes, Hands, task_group
-from tusk_runtime.following.letters import place_of
+from tusk_runtime.following.hands import EventHands, task_group
+from tusk_runtime.following.lane import Lane
+from tusk_runtime.following.runner import Progress, Runner
 from tusk_runtime.store.deliveries import Claim
 from tusk_runtime.store.protocol import Store
 
@@ -22,15 +23,13 @@ STAND_BY_SECONDS = 1.0
 """How often a process asks for what another one has."""
 LOOK_SECONDS = 1.0
 """How often the letters are looked at that somebody else may have marked."""
-LEAP = 10_000
-"""How far the stored progress may stay behind over events that do not concern it."""
 RETRY_SECONDS = 1.0
 DRAIN_SECONDS = 5.0
 
 log = logging.getLogger("tusk.following")
 
 
-class Follower:
+class Follower(Runner):
     """Follows the log from where it stood: a page of events is handled, and then the progress moves.
 
     One process has it, by a lease. Events of one key are handled in their order, those of several side by
@@ -38,7 +37,7 @@ class Follower:
     it, all others go on. Whatever was done when a process dies before the progress moved is done again.
     """
 
-    def __init__(self, name: str, page: int, hands: Hands, store: Store) -> None:
+    def __init__(self, name: str, page: int, hands: EventHands, store: Store) -> None:
         """Events are handled by `hands`, of which `page` are read at a time."""
         self.name = name
         self.hands = hands
@@ -46,10 +45,9 @@ class Follower:
         self._store = store
         # A store that only one process can have needs no word of who has it: after a kill nobody has to wait.
         self._holder = new_id() if store.shared else ALONE
-        self._claim: Claim | None = None
+        self._lane: Lane[StoredEvent] | None = None
         self._task: asyncio.Task[None] | None = None
         self._begin = 0
-        self._saved = 0
         self._stopping = False
         self._asked, self._seen = 1, 0  # how often to look at the letters, and which time it was done
         self._wake = asyncio.Event()
@@ -59,9 +57,16 @@ class Follower:
         self.failed = False
 
     @property
-    def standing_by(self) -> bool:
-        """Whether another process has it."""
-        return self._claim is None and self._store.shared
+    def group(self) -> str:
+        """The name under which progress and letters are kept."""
+        return self.hands.group
+
+    def progress(self, head: int) -> Progress:
+        """How it is, with the head of the log."""
+        counts = self.hands.letters.counts()
+        if self._lane is None and self._store.shared:
+            return Progress(None, None, counts, self.error, self.failed, "another process runs it")
+        return Progress(self.position, max(0, head - self.position), counts, self.error, self.failed)
 
     async def start(self, begin: int) -> None:
         """Follow the log from where the store says that it stood, else from the position `begin`."""
@@ -80,8 +85,8 @@ class Follower:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
         await self.hands.rest()
-        if self._claim is not None:
-            self._claim = None
+        if self._lane is not None:
+            self._lane = None
             with contextlib.suppress(TuskError):
                 await self._store.deliveries.release(self.hands.group, self._holder)
                 await hit("follower.released")
@@ -107,13 +112,13 @@ class Follower:
     async def _run(self) -> None:
         while not self._stopping:
             try:
-                self._claim = await self._claimed()
-                if self._claim is None:
+                self._lane = lane = await self._claimed()
+                if lane is None:
                     await self._rest(STAND_BY_SECONDS)
                     continue
                 async with task_group() as group:
-                    heart = group.create_task(self._renew())
-                    await self._follow(self._claim)
+                    heart = group.create_task(self._renew(lane))
+                    await self._follow(lane)
                     heart.cancel()
             except Conflict as error:
                 log.warning("%s: begins again with what is stored: %s", self.name, error)
@@ -125,81 +130,59 @@ class Follower:
                     log.warning("%s: %s; trying again", self.name, self.error, exc_info=not foreseen)
                 await self._rest(RETRY_SECONDS)
 
-    async def _claimed(self) -> Claim | None:
-        """The lease, and with it the letters; None while another one has it."""
-        deliveries, group = self._store.deliveries, self.hands.group
-        claim = await deliveries.claim(group, self._holder, LEASE_SECONDS, begin=self._begin)
-        if claim is not None:
-            await hit("follower.claimed")
-            self.position = self._saved = claim.position
-            await self.hands.letters.learn(deliveries)
-        return claim
+    async def _claimed(self) -> Lane[StoredEvent] | None:
+        """The log by the lease, and with it the letters; None while another one has it."""
+        claim = await self._claim()
+        if claim is None:
+            return None
+        await hit("follower.claimed")
+        lane = Lane(self.hands, claim, self._store.deliveries)
+        self.position = claim.position
+        await lane.learn()
+        return lane
 
-    async def _renew(self) -> None:
+    async def _claim(self) -> Claim | None:
+        deliveries = self._store.deliveries
+        return await deliveries.claim(self.group, self._holder, LEASE_SECONDS, begin=self._begin)
+
+    async def _renew(self, lane: Lane[StoredEvent]) -> None:
         """Keep the lease while events are handled. Raises Conflict when it is lost."""
         while True:
             await asyncio.sleep(LEASE_SECONDS / 3)
-            claim = await self._store.deliveries.claim(
-                self.hands.group, self._holder, LEASE_SECONDS, begin=self._begin
-            )
-            if claim is None or self._claim is None or claim.epoch != self._claim.epoch:
+            claim = await self._claim()
+            if claim is None or claim.epoch != lane.epoch:
                 raise Conflict("the lease is lost")
 
-    async def _follow(self, claim: Claim) -> None:
+    async def _follow(self, lane: Lane[StoredEvent]) -> None:
         looked = 0.0
         await self.hands.prepare()
         while not self._stopping:
             asked = self._asked
             if asked != self._seen or monotonic() - looked >= LOOK_SECONDS:
                 looked = monotonic()
-                await self.hands.letters.look(self._store.deliveries)
+                await lane.look()
                 self._seen = asked
-            worked = await self._take_again(claim)
+            worked = await lane.take_again()
             halted = self.hands.halted
             if not halted:
-                worked = await self._take_page(claim) or worked
+                worked = await self._take_page(lane) or worked
             self.error, self.failed = halted, bool(halted)
             await self._tell()
             if not worked:
                 await self._rest(LOOK_SECONDS, None if self.failed else self.position)
 
-    async def _take_page(self, claim: Claim) -> bool:
+    async def _take_page(self, lane: Lane[StoredEvent]) -> bool:
         """Handle the next events; False if there were none."""
         events = self._store.events
         head = await events.head()
-        if self.position >= head:
+        if lane.position >= head:
             return False
-        size = self._page
-        page = await events.read(self.position, size, types=self.hands.types)
+        page = await events.read(lane.position, self._page, types=self.hands.types)
         await hit("follower.read")
-        reached = page[-1].position if len(page) == size else max(head, page[-1].position if page else 0)
-        changes = await self.hands.handle(page, reached)
-        await hit("follower.handled")
-        if page or reached - self._saved >= LEAP:
-            await self._save(claim, changes)
-        self.position = changes.reached
+        full = len(page) == self._page
+        await lane.take(page, page[-1].position if full else max(head, page[-1].position if page else 0))
+        self.position = lane.position
         return True
-
-    async def _take_again(self, claim: Claim) -> bool:
-        """Handle letters that are due again, and what waits behind them; False if there were none."""
-        changes = await self.hands.handle_due(self._store.deliveries)
-        if changes.letters or changes.done:
-            await hit("follower.settled")
-            await self._save(claim, changes._replace(reached=self.position))
-        return bool(changes.letters or changes.done)
-
-    async def _save(self, claim: Claim, changes: Changes) -> None:
-        letters, done = changes.letters, changes.done
-        await self._store.deliveries.save(
-            self.hands.group,
-            claim.epoch,
-            changes.reached,
-            letters=letters,
-            done=[place_of(letter) for letter in done],
-        )
-        await hit("follower.saved")
-        self._saved = changes.reached
-        self.hands.letters.saved(letters, done)
 
     async def _rest(self, seconds: float, beyond: int | None = None) -> None:
         """Wait for a time, until the log goes on behind a position, or until there is something to see."""

@@ -1,4 +1,4 @@
-"""How events are handled: in order by key, those of several side by side, and what fails parks its key."""
+"""How what comes is handled: in order by key, that of several side by side, and what fails parks its key."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ import asyncio
 import contextlib
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import NamedTuple
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Generic, NamedTuple, TypeVar
 
 from tusk_runtime.clock import Clock
 from tusk_runtime.events import StoredEvent
+from tusk_runtime.following.keys import kept
 from tusk_runtime.following.letters import LOG, Letters, blocks
 from tusk_runtime.store.deliveries import Deliveries, Letter, Standing
 from tusk_runtime.store.protocol import EventStore
+
+T = TypeVar("T")
 
 CHUNK = 100
 """Letters of one key that are handled before what was done is saved."""
@@ -23,42 +27,57 @@ log = logging.getLogger("tusk.following")
 
 
 class Changes(NamedTuple):
-    """What became of some events: letters to keep, letters that are done, and the position up to which all
-    events of a page were handled."""
+    """What became of a page: letters to keep, letters that are done, the position up to which all of it was
+    handled, and by key the version of the last event, where that is kept."""
 
     letters: list[Letter]
     done: list[Letter]
     reached: int = 0
+    seen: Mapping[str, int] = MappingProxyType({})
 
 
-class Hands(ABC):
-    """Handles events for a follower; what is done with one, `attempt` says."""
+class Hands(ABC, Generic[T]):
+    """Handles what comes out of one source; what is done with one of it, `attempt` says."""
 
     def __init__(
-        self, group: str, types: Sequence[str], concurrency: int, events: EventStore, clock: Clock
+        self,
+        group: str,
+        concurrency: int,
+        clock: Clock,
+        *,
+        source: str = LOG,
+        slots: asyncio.Semaphore | None = None,
     ) -> None:
-        """`group` is the name under which progress and letters are kept, `types` are those of the stored
-        events that are handled, of so many keys at a time."""
+        """`group` is the name under which progress and letters are kept. `concurrency` keys are handled at a
+        time; `slots` are as many, where several sources share them."""
         self.group = group
-        self.types = frozenset(types)
-        self.letters = Letters(group)
+        self.source = source
+        self.letters = Letters(group, source)
         self.stopping = False
         self._concurrency = concurrency
-        self._events = events
+        self._slots = slots
         self._clock = clock
 
-    async def prepare(self) -> None:  # noqa: B027 - most have nothing to do
-        """Do what has to be done before the first event. Raises Unavailable: later, perhaps."""
+    async def prepare(self) -> None:
+        """Do what has to be done before the first page. Raises Unavailable: later, perhaps."""
 
-    async def rest(self) -> None:  # noqa: B027
-        """Let go of what is held while events are handled. Never raises."""
+    async def rest(self) -> None:
+        """Let go of what is held while pages are handled. Never raises."""
 
     @abstractmethod
-    async def attempt(self, event: StoredEvent, letter: Letter) -> Letter | None:
-        """Handle an event from where its letter stands. Gives the letter that is left; None: it is done.
+    async def attempt(self, item: T, letter: Letter) -> Letter | None:
+        """Handle one from where its letter stands. Gives the letter that is left; None: it is done.
 
         Raises Unavailable, OutcomeUnknown or StoreUnavailable if it has to be handled again as it was.
         """
+
+    @abstractmethod
+    def fresh(self, item: T) -> Letter:
+        """The letter of one that was not tried yet, which says where it stands and what keeps its order."""
+
+    @abstractmethod
+    async def recall(self, letter: Letter) -> T | None:
+        """What a letter is about; None if it cannot be handled any more."""
 
     @property
     def halted(self) -> str:
@@ -66,46 +85,52 @@ class Hands(ABC):
         return ""
 
     def due(self) -> bool:
-        """Whether there is anything to do besides new events."""
+        """Whether there is anything to do besides what comes."""
         return bool(self.letters.due(self._clock.now()) or self.letters.orphans())
 
-    # ---- new events -------------------------------------------------------------------------------
+    # ---- what comes -------------------------------------------------------------------------------
 
-    async def handle(self, page: Sequence[StoredEvent], reached: int) -> Changes:
-        """Handle new events; those of an aggregate in order, those of several side by side.
+    async def handle(self, page: Sequence[T], reached: int) -> Changes:
+        """Handle what came; that of a key in order, that of several side by side.
 
-        `reached` is the position up to which the page tells of all events. Raises Unavailable, OutcomeUnknown
+        `reached` is the position up to which the page tells of everything. Raises Unavailable, OutcomeUnknown
         or StoreUnavailable if nothing can be said of the page: all of it has to be handled again.
         """
-        keys: dict[str, list[StoredEvent]] = {}
-        for event in page:
-            keys.setdefault(key_of(event), []).append(event)
+        letters = [self.fresh(item) for item in page]
+        keys: dict[str, list[tuple[T, Letter]]] = {}
+        for item, letter in zip(page, letters, strict=True):
+            keys.setdefault(letter.key, []).append((item, letter))
         handled: dict[int, Letter | None] = {}
-        await self._side_by_side([self._handler(key, events, handled) for key, events in keys.items()])
-        for event in page:
-            if event.position not in handled:  # the consumer stops
-                reached = event.position - 1
+        await self._side_by_side([self._handler(key, each, handled) for key, each in keys.items()])
+        for letter in letters:
+            if letter.position not in handled:  # it stops
+                reached = letter.position - 1
                 break
-        letters = [letter for at, letter in handled.items() if letter is not None and at <= reached]
-        return Changes(letters, [], reached)
+        left = [each for at, each in handled.items() if each is not None and at <= reached]
+        return Changes(left, [], reached)
 
     def _handler(
-        self, key: str, events: Sequence[StoredEvent], handled: dict[int, Letter | None]
+        self, key: str, items: Sequence[tuple[T, Letter]], handled: dict[int, Letter | None]
     ) -> Callable[[], Awaitable[None]]:
         async def handle() -> None:
             parked = self.letters.parked(key)
-            for event in events:
+            for item, letter in items:
                 if self.stopping:
                     return
                 if parked:
-                    waiting = Letter(LOG, event.position, key, "behind", 0, 0, self._clock.now(), b"{}")
-                    handled[event.position] = waiting
+                    handled[letter.position] = self.kept(item, letter._replace(timestamp=self._clock.now()))
                     continue
-                letter = await self.attempt(event, Letter(LOG, event.position, key, "behind", 0, 0, 0, b"{}"))
-                handled[event.position] = letter
-                parked = letter is not None and blocks(letter)
+                left = await self.attempt(item, letter)
+                if left is not None:
+                    parked = blocks(left)
+                    left = self.kept(item, left)
+                handled[letter.position] = left
 
         return handle
+
+    def kept(self, item: T, letter: Letter) -> Letter:
+        """A letter as it is kept: with a copy of what it is about, where that may be gone later."""
+        return letter
 
     # ---- letters ----------------------------------------------------------------------------------
 
@@ -128,7 +153,9 @@ class Hands(ABC):
                 return
             if first is not None and not blocks(first):
                 return
-            waiting = await deliveries.letters(self.group, key=key, standing=BEHIND, limit=CHUNK)
+            waiting = await deliveries.letters(
+                self.group, source=self.source, key=key, standing=BEHIND, limit=CHUNK
+            )
             for letter in waiting:
                 if self.stopping or not await self._settle(letter, changes):
                     return
@@ -139,11 +166,11 @@ class Hands(ABC):
         """Handle one letter, or drop it; whether what waits for it can go on."""
         left = None
         if letter.standing != "drop":
-            found = await self._events.read(letter.position - 1, 1)
-            if found and found[0].position == letter.position and found[0].type in self.types:
-                left = await self.attempt(found[0], letter)
+            item = await self.recall(letter)
+            if item is not None:
+                left = await self.attempt(item, letter)
             else:
-                log.warning("%s: the event at position %d is handled no more", self.group, letter.position)
+                log.warning("%s: what stands at position %d is handled no more", self.group, letter.position)
         if left is None:
             changes.done.append(letter)
             return True
@@ -151,18 +178,41 @@ class Hands(ABC):
         return not blocks(left)
 
     async def _side_by_side(self, jobs: Sequence[Callable[[], Awaitable[None]]]) -> None:
-        """Do all jobs, as many at a time as the consumer says, until it stops."""
+        """Do all jobs, as many at a time as may be, until it stops."""
         left = iter(jobs)
 
         async def work() -> None:
             for job in left:
-                if self.stopping:
-                    return
-                await job()
+                async with self._slots or contextlib.nullcontext():
+                    if self.stopping:
+                        return
+                    await job()
 
         async with task_group() as group:
             for _ in range(min(self._concurrency, len(jobs))):
                 group.create_task(work())
+
+
+class EventHands(Hands[StoredEvent]):
+    """Handles events of the store's own log."""
+
+    def __init__(
+        self, group: str, types: Sequence[str], concurrency: int, events: EventStore, clock: Clock
+    ) -> None:
+        """`types` are those of the stored events that are handled."""
+        super().__init__(group, concurrency, clock)
+        self.types = frozenset(types)
+        self._events = events
+
+    def fresh(self, item: StoredEvent) -> Letter:
+        """The letter of an event that was not tried yet."""
+        return Letter(LOG, item.position, key_of(item), "behind", 0, 0, 0, b"{}")
+
+    async def recall(self, letter: Letter) -> StoredEvent | None:
+        """The event of a letter, unless its type is handled no more."""
+        found = await self._events.read(letter.position - 1, 1)
+        event = found[0] if found else None
+        return event if event and event.position == letter.position and event.type in self.types else None
 
 
 @contextlib.asynccontextmanager
@@ -177,4 +227,4 @@ async def task_group() -> AsyncIterator[asyncio.TaskGroup]:
 
 def key_of(event: StoredEvent) -> str:
     """What keeps an event in order with others: its aggregate."""
-    return f"{event.aggregate_type}/{event.aggregate_id}"
+    return kept(f"{event.aggregate_type}/{event.aggregate_id}")

@@ -1,4 +1,4 @@
-"""The letters of one follower, as the store holds them."""
+"""The letters of one source of a consumer, as the store holds them."""
 
 from __future__ import annotations
 
@@ -6,15 +6,12 @@ from collections.abc import Sequence
 
 import orjson
 
-from tusk_runtime.store.deliveries import Deliveries, Letter, Standing
+from tusk_runtime.store.deliveries import Deliveries, Letter, Place, Standing
 
 LOG = ""
 """The source of a letter about an event of the store's own log."""
 PAGE = 1000
 MARKED: Sequence[Standing] = ("retry", "drop")
-
-Place = tuple[str, int]
-"""A letter's source and position."""
 
 
 class Letters:
@@ -22,25 +19,28 @@ class Letters:
     failed, later ones of its key wait behind it. `saved` tells what was stored.
     """
 
-    def __init__(self, group: str) -> None:
+    def __init__(self, group: str, source: str = LOG) -> None:
         self._group = group
+        self._source = source
         self._letters: dict[Place, Letter] = {}  # those that are not `behind`
         self._behind: dict[str, set[Place]] = {}  # those that are, by key
         self._blocked: dict[str, Place] = {}  # by key the letter that the others wait for
 
     async def learn(self, deliveries: Deliveries) -> None:
-        """Read all letters of the consumer."""
+        """Read all letters of the source."""
         self._letters, self._behind, self._blocked = {}, {}, {}
-        after = (LOG, -1)
-        while page := await deliveries.letters(self._group, after=after, limit=PAGE):
+        after = (self._source, -1)
+        while page := await deliveries.letters(self._group, source=self._source, after=after, limit=PAGE):
             self.saved(page)
             after = page[-1].source, page[-1].position
 
     async def look(self, deliveries: Deliveries) -> None:
         """Learn which letters somebody asked to be tried again or dropped."""
-        after = (LOG, -1)
+        after = (self._source, -1)
         while self._letters:
-            marked = await deliveries.letters(self._group, standing=MARKED, after=after, limit=PAGE)
+            marked = await deliveries.letters(
+                self._group, source=self._source, standing=MARKED, after=after, limit=PAGE
+            )
             self._letters |= {place_of(letter): letter for letter in marked}
             if len(marked) < PAGE:
                 return

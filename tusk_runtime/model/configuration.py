@@ -57,7 +57,8 @@ class Kafka(NamedTuple):
     `brokers` are addresses, `host:port`; `topics` is category → topic, of those that are published.
     `retention` is in seconds; None there and as `replication_factor` is what the brokers say.
     `max_record_size` is in bytes. Without `tls` the connections are not encrypted, without `sasl` the brokers
-    are not told who the application is.
+    are not told who the application is. With `standalone` every process reads all topics, with `tail` only
+    what comes while it runs.
     """
 
     brokers: tuple[str, ...]
@@ -68,6 +69,8 @@ class Kafka(NamedTuple):
     max_record_size: int = 1024 * 1024
     tls: Tls | None = None
     sasl: Sasl | None = None
+    standalone: bool = False
+    tail: bool = False
 
 
 MailTls = Literal["starttls", "ssl", "none"]

@@ -33,11 +33,13 @@ AUDIT_EVENTS: Mapping[str, tuple[str, Record]] = {
     ),
     "DeadLettersMarked": (
         "Somebody had dead letters of a consumer handled again (`retry`) or dropped (`drop`): who, and at "
-        "which positions of the log; the message of their errors, where they were chosen by it.",
+        "which positions of the log, or of the partition of a topic that is the `source`; the message of "
+        "their errors, where they were chosen by it.",
         _record(
             "DeadLettersMarked",
             consumer=STRING,
             action=STRING,
+            source=_TEXT,
             positions=Type("list", item=INTEGER),
             message=_TEXT,
             **_WHO,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any, Protocol
 
 import orjson
@@ -11,9 +12,10 @@ import orjson
 from tusk_runtime.errors import Invalid, NotFound, RuleBroken, UnknownName
 from tusk_runtime.events import Caller
 from tusk_runtime.following.letters import LOG, place_of
+from tusk_runtime.following.messages import copied
 from tusk_runtime.language.diagnostics import did_you_mean
 from tusk_runtime.running.service import DeadLetter, DeadLetterPage, LetterPlace, Settlement
-from tusk_runtime.store.deliveries import STANDINGS, Letter, Standing
+from tusk_runtime.store.deliveries import STANDINGS, Letter, Place, Standing, place_text
 from tusk_runtime.store.protocol import Store
 
 PAGE = 1000
@@ -59,7 +61,11 @@ class DeadLetters:
                 continue
             begin = after[1:] if after is not None and name == after.consumer else (LOG, -1)
             letters = await self._deliveries.letters(
-                group, standing=standing or STANDINGS, after=begin, limit=limit + 1 - len(found)
+                group,
+                standing=standing or STANDINGS,
+                after=begin,
+                limit=limit + 1 - len(found),
+                messages=False,
             )
             found += [DeadLetter(name, letter) for letter in letters]
             if len(found) > limit:
@@ -71,9 +77,13 @@ class DeadLetters:
             _place(found[limit - 1]) if len(found) > limit else None,
         )
 
-    async def one(self, consumer: str, position: int) -> DeadLetter:
-        """The letter at a position, with its event. Raises UnknownName, NotFound."""
-        letter = await self._at(consumer, position)
+    async def one(self, consumer: str, place: Place) -> DeadLetter:
+        """The letter at a place, with its event or message. Raises UnknownName, NotFound."""
+        letter = await self._at(consumer, place, messages=True)
+        source, position = place
+        if source != LOG:
+            copy = copied(source, position, letter.message) if letter.message else None
+            return DeadLetter(consumer, letter, copy=copy)
         events = await self._events.read(position - 1, 1)
         found = events and events[0].position == position
         return DeadLetter(consumer, letter, events[0] if found else None)
@@ -83,7 +93,7 @@ class DeadLetters:
         consumer: str,
         action: Settlement,
         *,
-        positions: Collection[int] | None,
+        places: Collection[Place] | None,
         message: str | None,
         dry_run: bool,
         caller: Caller,
@@ -93,21 +103,21 @@ class DeadLetters:
 
         It is told before it is done: nothing is done that nobody can read of.
         """
-        if positions is not None and message is not None:
-            raise Invalid("letters are chosen by their positions or by a message, not by both", errors=[])
+        if places is not None and message is not None:
+            raise Invalid("letters are chosen by their places or by a message, not by both", errors=[])
         group = self._group(consumer)
-        if positions is not None:
-            letters = [await self._settleable(consumer, position) for position in sorted(set(positions))]
+        if places is not None:
+            letters = [await self._settleable(consumer, place) for place in sorted(set(places))]
         else:
             letters = await self._open(group, message)
         if letters and not dry_run:
-            for first in range(0, len(letters), PAGE):
-                part = letters[first : first + PAGE]
+            for source, part in _parts(letters):
                 await tell(
                     "DeadLettersMarked",
                     caller=caller,
                     consumer=consumer,
                     action=action,
+                    source=source or None,
                     positions=[letter.position for letter in part],
                     message=message,
                     **caller._asdict(),
@@ -124,18 +134,21 @@ class DeadLetters:
             )
         return [DeadLetter(consumer, letter) for letter in letters]
 
-    async def _at(self, consumer: str, position: int) -> Letter:
-        found = await self._deliveries.letters(self._group(consumer), after=(LOG, position - 1), limit=1)
-        if not found or place_of(found[0]) != (LOG, position):
-            raise NotFound(f"{consumer} has no dead letter at position {position}", position=position)
+    async def _at(self, consumer: str, place: Place, *, messages: bool = False) -> Letter:
+        source, position = place
+        found = await self._deliveries.letters(
+            self._group(consumer), source=source, after=(source, position - 1), limit=1, messages=messages
+        )
+        if not found or place_of(found[0]) != place:
+            raise NotFound(f"{consumer} has no dead letter at {_where(place)}", position=_shown(place))
         return found[0]
 
-    async def _settleable(self, consumer: str, position: int) -> Letter:
-        letter = await self._at(consumer, position)
+    async def _settleable(self, consumer: str, place: Place) -> Letter:
+        letter = await self._at(consumer, place)
         if letter.standing == "behind":
             raise RuleBroken(
-                f"the letter at position {position} only waits behind an earlier one of {letter.key}",
-                position=position,
+                f"the letter at {_where(place)} only waits behind an earlier one of {letter.key}",
+                position=_shown(place),
                 help="settle the one that is parked: those behind it follow by themselves",
             )
         return letter
@@ -144,7 +157,9 @@ class DeadLetters:
         """All letters that wait for somebody, or those of them whose error has this message."""
         found: list[Letter] = []
         after = (LOG, -1)
-        while page := await self._deliveries.letters(group, standing=OPEN, after=after, limit=PAGE):
+        while page := await self._deliveries.letters(
+            group, standing=OPEN, after=after, limit=PAGE, messages=False
+        ):
             found += [letter for letter in page if message is None or _message(letter) == message]
             after = place_of(page[-1])
         return found
@@ -154,6 +169,22 @@ class DeadLetters:
         if group is None:
             raise UnknownName(f"there is no consumer `{consumer}`", help=did_you_mean(consumer, self._groups))
         return group
+
+
+def _parts(letters: Sequence[Letter]) -> Iterator[tuple[str, list[Letter]]]:
+    """The letters, which are in order, by their source, and so many at a time."""
+    for source, of_source in groupby(letters, lambda letter: letter.source):
+        every = list(of_source)
+        for first in range(0, len(every), PAGE):
+            yield source, every[first : first + PAGE]
+
+
+def _where(place: Place) -> str:
+    return place_text(place) if place[0] else f"position {place[1]}"
+
+
+def _shown(place: Place) -> int | str:
+    return place_text(place) if place[0] else place[1]
 
 
 def _place(found: DeadLetter) -> LetterPlace:

@@ -4,27 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tusk_runtime.aggregates.bus import CommandBus
 from tusk_runtime.clock import Clock
+from tusk_runtime.consumers.accepting import Acceptor
 from tusk_runtime.consumers.acting import Actor
 from tusk_runtime.consumers.handling import ConsumerHands
 from tusk_runtime.consumers.outside import Outside
+from tusk_runtime.consumers.receiving import Reception
 from tusk_runtime.encryption import context_of
 from tusk_runtime.errors import NotFound, StartFailed
 from tusk_runtime.events import Caller
 from tusk_runtime.following.follower import Follower
+from tusk_runtime.following.runner import Runner
 from tusk_runtime.model.application import Application
 from tusk_runtime.model.consuming import Consumer
 from tusk_runtime.running.backends import encryption_of
-from tusk_runtime.running.service import PartStatus
+from tusk_runtime.running.service import Health, PartStatus
 from tusk_runtime.store.protocol import Store
+
+if TYPE_CHECKING:
+    from tusk_runtime.bus.kafka import Address
 
 TLS = "`tls` of `kafka`"
 RELAY = "@relay"
 """The name of what publishes to Kafka: no consumer can have it."""
+
+OF_TOPICS = "of topics"
+"""What is behind the name of what reads topics: its consumer may follow the log, too."""
 
 log = logging.getLogger("tusk.following")
 
@@ -50,38 +60,58 @@ class Followers:
         """Without `publishing` there is no relay. Actions reach outside by `outside`. Raises StartFailed."""
         self._store, self._bus, self._clock, self._outside = store, bus, clock, outside
         self._before = before
+        self._begin = 0
         self._definitions: dict[str, object] = {}
-        self._fresh: list[Follower] = []
-        self.runners: dict[str, Follower] = {}
+        self._fresh: list[Runner] = []
+        self.runners: dict[str, Runner] = {}
         outside.prepare(application)
-        if publishing and application.settings.kafka is not None:
-            self._publish(application)
+        address = _address(application) if publishing else None
+        if address is not None:
+            self._publish(application, address)
         for consumer in application.consumers.values():
-            self._consume(consumer, application)
+            if address is not None and consumer.topics:
+                self._subscribe(consumer, application, address)
+            if not (address is not None and consumer.on_topics):
+                self._consume(consumer, application)
         self._before = None
 
-    def _publish(self, application: Application) -> None:
-        try:
-            from tusk_runtime.bus.kafka import Address
-            from tusk_runtime.bus.records import Recorder
-            from tusk_runtime.bus.relay import PAGE, Relay
-        except ModuleNotFoundError as error:
-            raise StartFailed(
-                f"`streaming: kafka` needs the package {error.name}", "pip install 'tusk-runtime[kafka]'"
-            ) from None
-        kafka = application.settings.kafka
+    def _publish(self, application: Application, address: Address) -> None:
+        from tusk_runtime.bus.records import Recorder
+        from tusk_runtime.bus.relay import PAGE, Relay
+
         recorder = Recorder(application)
-        if kafka is not None and not self._taken_over(RELAY, (recorder.definition, kafka)):
-            file = Path(application.document.root.span.source.name)
-            context = context_of(encryption_of(kafka.tls, file), TLS) if kafka.tls is not None else None
-            hands = Relay(RELAY, recorder, Address(kafka, context), self._store.events, self._clock)
+        if not self._taken_over(RELAY, (recorder.definition, address.kafka)):
+            hands = Relay(RELAY, recorder, address, self._store.events, self._clock)
             self._add(Follower(RELAY, PAGE, hands, self._store))
 
     def _consume(self, consumer: Consumer, application: Application) -> None:
-        if not self._taken_over(consumer.name, consumer.definition):
+        """Follow the store's log for what comes from there."""
+        if consumer.on and not self._taken_over(consumer.name, consumer.definition):
             actor = Actor(consumer, application, self._bus.execute, self._outside)
             hands = ConsumerHands(actor, self._store.events, self._clock)
             self._add(Follower(consumer.name, consumer.batch_size, hands, self._store))
+
+    def _subscribe(self, consumer: Consumer, application: Application, address: Address) -> None:
+        """Read topics of Kafka for what comes from there."""
+        from tusk_runtime.bus.subscription import Subscribed, Subscription
+
+        kafka = address.kafka
+        if self._taken_over(f"{consumer.name} {OF_TOPICS}", (consumer.definition, kafka)):
+            return
+        own = set(kafka.topics.values()) if consumer.on_topics else set()
+        reception = Reception(
+            Actor(consumer, application, self._bus.execute, self._outside),
+            Acceptor(consumer, application, self._bus.execute),
+            own,
+            self._store.events,
+            self._store.deliveries,
+            self._clock,
+        )
+        what = Subscribed(
+            consumer.topics, own, consumer.batch_size, consumer.concurrency, kafka.standalone, kafka.tail
+        )
+        runner = Subscription(consumer.name, consumer.group, what, reception.hands, self._store, address)
+        self._add(runner, OF_TOPICS)
 
     def _taken_over(self, name: str, definition: object) -> bool:
         self._definitions[name] = definition
@@ -91,21 +121,26 @@ class Followers:
         self.runners[name] = before.runners[name]
         return True
 
-    def _add(self, follower: Follower) -> None:
-        self.runners[follower.name] = follower
-        self._fresh.append(follower)
+    def _add(self, runner: Runner, which: str = "") -> None:
+        self.runners[f"{runner.name} {which}".strip()] = runner
+        self._fresh.append(runner)
 
     @property
     def groups(self) -> Mapping[str, str]:
         """The names under which progress and letters are kept, by those that people know."""
-        return {name: runner.hands.group for name, runner in self.runners.items()}
+        return {runner.name: runner.group for runner in self.runners.values()}
 
     async def start(self, begin: int) -> None:
         """Begin with what is new, behind the position `begin` where the store does not know it."""
-        for runner in self._fresh:
-            await runner.start(0 if runner.name == RELAY else begin)
+        self._begin = begin
+        await self.resume(self._fresh)
 
-    async def pause(self, successor: Followers) -> list[Follower]:
+    async def resume(self, runners: Sequence[Runner]) -> None:
+        """Let these go on, as they would have after `start`."""
+        for runner in runners:
+            await runner.start(0 if runner.name == RELAY else self._begin)
+
+    async def pause(self, successor: Followers) -> list[Runner]:
         """Stop what the successor does not take over. Gives these, to be started again if it fails."""
         taken = {id(runner) for runner in successor.runners.values()}
         stopped = [runner for runner in self.runners.values() if id(runner) not in taken]
@@ -122,10 +157,16 @@ class Followers:
             runner.look()
             await runner.wait_for(position, timeout)
 
+    def look(self, name: str) -> None:
+        """Let a consumer, if it is here, look at once at letters that somebody marked."""
+        for runner in self.runners.values():
+            if runner.name == name:
+                runner.look()
+
     async def republish(self, position: int, *, dry_run: bool, caller: Caller) -> int:
         """Let the relay, wherever it runs, begin again at a position; gives how many events that is about."""
         relay = self.runners.get(RELAY)
-        if relay is None:
+        if not isinstance(relay, Follower):
             raise NotFound("nothing is published: `streaming` of [event_store] is not `kafka`")
         count = await self._store.events.count(position - 1, relay.hands.types)
         if not dry_run:
@@ -133,7 +174,7 @@ class Followers:
                 "%s: %d events from position %d on are published again, asked for by %s",
                 RELAY, count, position, caller.user_id or "who has the token",
             )  # fmt: skip
-            await self._store.deliveries.rewind(RELAY, position - 1)
+            await self._store.deliveries.rewind(relay.group, position - 1)
             relay.look()
         return count
 
@@ -142,11 +183,26 @@ class Followers:
         return [_status(runner, head) for runner in self.runners.values()]
 
 
-def _status(runner: Follower, head: int) -> PartStatus:
+def _address(application: Application) -> Address | None:
+    """Where the brokers are; None if there is no Kafka. Raises StartFailed."""
+    kafka = application.settings.kafka
+    if kafka is None:
+        return None
+    try:
+        from tusk_runtime.bus.kafka import Address
+    except ModuleNotFoundError as error:
+        raise StartFailed(
+            f"`streaming: kafka` needs the package {error.name}", "pip install 'tusk-runtime[kafka]'"
+        ) from None
+    file = Path(application.document.root.span.source.name)
+    context = context_of(encryption_of(kafka.tls, file), TLS) if kafka.tls is not None else None
+    return Address(kafka, context)
+
+
+def _status(runner: Runner, head: int) -> PartStatus:
     kind = "relay" if runner.name == RELAY else "consumer"
-    if runner.standing_by and not runner.error:
-        return PartStatus(runner.name, kind, "running", detail="another process runs it")
-    lag = max(0, head - runner.position)
-    detail = ", ".join(f"{count} {what}" for what, count in runner.hands.letters.counts().items() if count)
-    health = "failed" if runner.failed else "catching up" if lag > 0 else "running"
-    return PartStatus(runner.name, kind, health, runner.position, lag, runner.error, detail)  # type: ignore[arg-type]
+    position, lag, letters, error, failed, said = runner.progress(head)
+    told = [f"{count} {what}" for what, count in letters.items() if count]
+    detail = ", ".join([*told, said] if said else told)
+    health: Health = "failed" if failed else "catching up" if lag else "running"
+    return PartStatus(runner.name, kind, health, position, lag, error, detail)

@@ -46,7 +46,7 @@ from tusk_runtime.running.service import (
 )
 from tusk_runtime.running.stored_versions import check_stored_versions
 from tusk_runtime.running.topics import Topics
-from tusk_runtime.store.deliveries import Standing
+from tusk_runtime.store.deliveries import Place, Standing
 from tusk_runtime.store.protocol import Store
 
 LIVE_PAGE = 200
@@ -281,16 +281,16 @@ class Runtime:
         """A page of dead letters; see Service."""
         return await self._dead_letters().page(consumer, standing, after, limit)
 
-    async def dead_letter(self, consumer: str, position: int) -> DeadLetter:
-        """The dead letter of an event; see Service."""
-        return await self._dead_letters().one(consumer, position)
+    async def dead_letter(self, consumer: str, place: Place) -> DeadLetter:
+        """The dead letter of an event or a message; see Service."""
+        return await self._dead_letters().one(consumer, place)
 
     async def mark_dead_letters(
         self,
         consumer: str,
         action: Settlement,
         *,
-        positions: Collection[int] | None = None,
+        places: Collection[Place] | None = None,
         message: str | None = None,
         dry_run: bool = False,
         caller: Caller,
@@ -299,14 +299,14 @@ class Runtime:
         found = await self._dead_letters().mark(
             consumer,
             action,
-            positions=positions,
+            places=places,
             message=message,
             dry_run=dry_run,
             caller=caller,
             tell=self._bus.tell,
         )
-        if not dry_run and consumer in self._followers.runners:
-            self._followers.runners[consumer].look()
+        if not dry_run:
+            self._followers.look(consumer)
         return found
 
     async def republish(self, position: int, *, dry_run: bool = False, caller: Caller) -> int:
@@ -414,8 +414,7 @@ class Runtime:
         try:
             await self._bus.swap(application, check)
         except BaseException:
-            for runner in paused:
-                await runner.start(runner.position)
+            await self._followers.resume(paused)
             raise
         await hit("reload.swapped")
         self._followers, self._topics = followers, Topics(application, self._bus)

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
 from tusk_runtime.events import Caller, StoredEvent, event_id_text, id_text
+from tusk_runtime.following.messages import Copy
 from tusk_runtime.model.application import Application
-from tusk_runtime.store.deliveries import Letter, Standing
+from tusk_runtime.store.deliveries import Letter, Place, Standing
 from tusk_runtime.store.protocol import Recorded
 
 Health = Literal["starting", "running", "catching up", "failed", "stopped"]
@@ -90,12 +91,13 @@ class LetterPlace(NamedTuple):
 
 
 class DeadLetter(NamedTuple):
-    """A dead letter with the name of its consumer. `event` is the one that it is about, where a single letter
-    was asked for and the log holds it."""
+    """A dead letter with the name of its consumer. Where a single one was asked for, `event` is what it is
+    about, if the log holds it, and `copy` what was kept of the message, if it came from a topic."""
 
     consumer: str
     letter: Letter
     event: StoredEvent | None = None
+    copy: Copy | None = None
 
 
 class DeadLetterPage(NamedTuple):
@@ -237,8 +239,8 @@ class Service(Protocol):
         """A page of the dead letters of all declared consumers, or of one. Raises UnknownName."""
         ...
 
-    async def dead_letter(self, consumer: str, position: int) -> DeadLetter:
-        """The letter of the event at a position of the log. Raises UnknownName, NotFound."""
+    async def dead_letter(self, consumer: str, place: Place) -> DeadLetter:
+        """The letter of what stands at a place. Raises UnknownName, NotFound."""
         ...
 
     async def mark_dead_letters(
@@ -246,15 +248,15 @@ class Service(Protocol):
         consumer: str,
         action: Settlement,
         *,
-        positions: Collection[int] | None = None,
+        places: Collection[Place] | None = None,
         message: str | None = None,
         dry_run: bool = False,
         caller: Caller,
     ) -> Sequence[DeadLetter]:
         """Let letters of a consumer be handled again, or drop them; gives them as they stood before.
 
-        Those at `positions`, else all that are parked or refused, of these only those whose error has the
+        Those at `places`, else all that are parked or refused, of these only those whose error has the
         `message` if one is given. A dry run only gives them. Without marking any it raises UnknownName,
-        NotFound for a position without a letter, or RuleBroken for one that waits behind another.
+        NotFound for a place without a letter, or RuleBroken for one that waits behind another.
         """
         ...

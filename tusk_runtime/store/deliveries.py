@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Literal, NamedTuple, Protocol
+
+from tusk_runtime.errors import Conflict
 
 Standing = Literal["parked", "behind", "refused", "retry", "drop"]
 """How a dead letter stands.
@@ -13,6 +16,26 @@ Standing = Literal["parked", "behind", "refused", "retry", "drop"]
 was refused; nothing waits for it. `retry` and `drop`: somebody asked whoever runs the consumer for that.
 """
 STANDINGS: tuple[Standing, ...] = ("parked", "behind", "refused", "retry", "drop")
+
+
+Place = tuple[str, int]
+"""A letter's source and position."""
+MOST = 2**63 - 1
+_PLACE = re.compile(r"(?:([A-Za-z0-9._-]{1,249}/[0-9]{1,10}):)?([0-9]{1,19})", re.ASCII)
+
+
+def place_text(place: Place) -> str:
+    """A place as people write it: `7` in the store's log, `orders/0:12` in a partition of a topic."""
+    source, position = place
+    return f"{source}:{position}" if source else str(position)
+
+
+def place_of_text(text: str) -> Place:
+    """The place that a text means. Raises ValueError, which says what one looks like."""
+    found = _PLACE.fullmatch(text)
+    if found is None or not (0 if found[1] else 1) <= int(found[2]) <= MOST:
+        raise ValueError("a position of the log, as 7, or TOPIC/PARTITION:OFFSET, as orders/0:12")
+    return found[1] or "", int(found[2])
 
 
 class Letter(NamedTuple):
@@ -34,6 +57,26 @@ class Letter(NamedTuple):
     timestamp: int
     error: bytes
     message: bytes = b""
+
+
+REPLACED = ", ".join(
+    (
+        *(f"{name} = excluded.{name}" for name in Letter._fields[2:-1]),
+        "message = CASE length(excluded.message) WHEN 0 THEN l.message ELSE excluded.message END",
+    )
+)
+"""What becomes of a letter `l` when another one takes its place, in the words of both databases."""
+
+
+def lost(consumer: str, source: str, epoch: int) -> Conflict:
+    """What is raised when somebody else has a consumer."""
+    where = f" in {source}" if source else ""
+    return Conflict(f"the consumer {consumer}{where} is no longer held with epoch {epoch}")
+
+
+def beyond(source: str | None, after: Place) -> Place:
+    """Behind which place the letters of a source are, or of all, that stand behind a place."""
+    return after if source is None or source <= after[0] else (source, -1)
 
 
 class Claim(NamedTuple):
@@ -80,13 +123,14 @@ class Deliveries(Protocol):
         *,
         source: str = "",
         letters: Collection[Letter] = (),
-        done: Collection[tuple[str, int]] = (),
+        done: Collection[Place] = (),
         seen: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
-        """Move the progress in a source to `position`, and with it keep letters, in place of those at the same
-        source and position, forget the letters `done` (source and position), and keep for each key in `seen`
-        the version of the last event of it that was handled: all or nothing. A letter that is both stays; a
-        version that is lower than the one kept already changes nothing.
+        """Move the progress in a source to `position`, and with it keep letters, in place of those at the
+        same source and position, forget the letters `done` (source and position), and keep for each key in
+        `seen` the version of the last event of it that was handled: all or nothing. A letter that is both
+        stays, and so does the message of one that comes without it; a version that is lower than the one kept
+        already changes nothing.
 
         Raises Conflict, and writes nothing, if the epoch of that progress is another: somebody else has it.
         """
@@ -103,17 +147,18 @@ class Deliveries(Protocol):
         source: str | None = None,
         standing: Collection[Standing] = STANDINGS,
         key: str | None = None,
-        after: tuple[str, int] = ("", -1),
+        after: Place = ("", -1),
         limit: int = 1000,
+        messages: bool = True,
     ) -> Sequence[Letter]:
         """At most `limit` letters of a consumer behind a source and position, in that order: those of all
-        sources, or of one."""
+        sources, or of one. Without `messages` these are left out, and empty."""
         ...
 
     async def mark(
         self,
         consumer: str,
-        letters: Collection[tuple[str, int]],
+        letters: Collection[Place],
         standing: Literal["retry", "drop"],
     ) -> int:
         """Ask whoever runs the consumer to do that with those of the letters (source and position) that are

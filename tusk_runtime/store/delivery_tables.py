@@ -7,40 +7,61 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from time import time_ns
+from types import MappingProxyType
 from typing import Concatenate, Literal, ParamSpec, Protocol, TypeVar
 
 import apsw
+import orjson
 
-from tusk_runtime.errors import Conflict
 from tusk_runtime.failpoints import hit_in_thread
-from tusk_runtime.store.deliveries import STANDINGS, Claim, Letter, Standing
+from tusk_runtime.store.deliveries import REPLACED, STANDINGS, Claim, Letter, Standing, beyond, lost
 from tusk_runtime.store.driver import execute_all, execute_rows, fetch_all, rows_of_parameters
 
 T = TypeVar("T")
 P = ParamSpec("P")
 
 CLAIM = (
-    "INSERT INTO tusk_consumers AS c (name, position, epoch, holder, until) VALUES (?1, ?2, 1, ?3, ?4) "
-    "ON CONFLICT (name) DO UPDATE SET epoch = c.epoch + (c.holder <> excluded.holder), "
-    "holder = excluded.holder, until = excluded.until WHERE c.holder = excluded.holder OR c.until <= ?5 "
-    "RETURNING epoch, position"
+    "INSERT INTO tusk_consumers AS c (name, source, position, epoch, holder, until) "
+    "VALUES (?1, '', ?2, 1, ?3, ?4) ON CONFLICT (name, source) DO UPDATE SET "
+    "epoch = c.epoch + (c.holder <> excluded.holder), holder = excluded.holder, until = excluded.until "
+    "WHERE c.holder = excluded.holder OR c.until <= ?5 RETURNING epoch, position"
 )
-RELEASE = "UPDATE tusk_consumers SET until = 0 WHERE name = ? AND holder = ?"
-MOVE = "UPDATE tusk_consumers SET position = ? WHERE name = ? AND epoch = ?"
-REWIND = "UPDATE tusk_consumers SET position = ?1, epoch = epoch + 1 WHERE name = ?2 AND position > ?1"
-PROGRESS = "SELECT name, position FROM tusk_consumers"
+# Nobody claims a partition: when its time is up says nothing.
+TAKE = (
+    "INSERT INTO tusk_consumers AS c (name, source, position, epoch, holder, until) "
+    "VALUES (?, ?, -1, 1, ?, 0) ON CONFLICT (name, source) DO UPDATE SET epoch = c.epoch + 1, "
+    "holder = excluded.holder RETURNING epoch, position"
+)
+RELEASE = "UPDATE tusk_consumers SET until = 0 WHERE name = ? AND source = '' AND holder = ?"
+MOVE = "UPDATE tusk_consumers SET position = ? WHERE name = ? AND source = ? AND epoch = ?"
+REWIND = (
+    "UPDATE tusk_consumers SET position = ?1, epoch = epoch + 1 "
+    "WHERE name = ?2 AND source = '' AND position > ?1"
+)
+PROGRESS = "SELECT name, position FROM tusk_consumers WHERE source = ''"
+# Many keys are one parameter: the statement is the same for any number of them.
+SEE = (
+    "INSERT INTO tusk_seen AS s (consumer, key, version) SELECT ?, value ->> 0, value ->> 1 "
+    "FROM json_each(?) WHERE true ON CONFLICT (consumer, key) DO UPDATE SET version = excluded.version "
+    "WHERE s.version < excluded.version"
+)
+SEEN = "SELECT key, version FROM tusk_seen WHERE consumer = ? AND key IN (SELECT value FROM json_each(?))"
 _SELECT = f"SELECT {', '.join(Letter._fields)} FROM tusk_letters"
-_BEHIND = "(source, position) > (?, ?) ORDER BY source, position LIMIT ?"
+_BARE = f"SELECT {', '.join(Letter._fields[:-1])}, x'' FROM tusk_letters"
+_ORDER = "ORDER BY source, position LIMIT ?"
+_BEHIND = f"(source, position) > (?, ?) {_ORDER}"
+_IN_SOURCE = f"source = ? AND position > ? {_ORDER}"
 # SQLite would walk through all letters of the consumer in their order, to find the few that are asked for.
 OF_KEY = (
-    f"{_SELECT} INDEXED BY tusk_letters_key "
-    f"WHERE consumer = ? AND key = ? AND standing IN ({{}}) AND {_BEHIND}"
+    "{select} INDEXED BY tusk_letters_key "
+    "WHERE consumer = ? AND key = ? AND standing IN ({standing}) AND {behind}"
 )
 OF_STANDING = (
-    f"SELECT * FROM ({_SELECT} INDEXED BY tusk_letters_standing "
-    f"WHERE consumer = ? AND standing = ? AND {_BEHIND})"
+    "SELECT * FROM ({select} INDEXED BY tusk_letters_standing "
+    "WHERE consumer = ? AND standing = ? AND {behind})"
 )
-OF_CONSUMER = f"{_SELECT} WHERE consumer = ? AND {_BEHIND}"
+OF_CONSUMER = "{select} WHERE consumer = ? AND {behind}"
+_WIDTH = 1 + len(Letter._fields)
 COUNTS = "SELECT consumer, standing, count(*) FROM tusk_letters GROUP BY consumer, standing"
 
 
@@ -69,6 +90,10 @@ class TableDeliveries:
         """Take a consumer, or keep it, for so many seconds; None while another holder has it."""
         return await self._write(_claim, consumer, holder, seconds, begin)
 
+    async def take(self, consumer: str, source: str, holder: bytes) -> Claim:
+        """Take a partition of a topic, whoever had it."""
+        return await self._write(_take, consumer, source, holder)
+
     async def release(self, consumer: str, holder: bytes) -> None:
         """Let another holder take the consumer at once."""
         await self._write(_release, consumer, holder)
@@ -79,23 +104,38 @@ class TableDeliveries:
         epoch: int,
         position: int,
         *,
+        source: str = "",
         letters: Collection[Letter] = (),
         done: Collection[tuple[str, int]] = (),
+        seen: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
-        """Move the progress, keep letters and forget others, all or nothing."""
-        await self._write(_save, consumer, epoch, position, letters, done)
+        """Move the progress, keep letters and versions, and forget other letters, all or nothing."""
+        await self._write(_save, consumer, epoch, position, source, letters, done, seen)
+
+    async def seen(self, consumer: str, keys: Collection[str]) -> Mapping[str, int]:
+        """Key → version of the last event of it that was handled."""
+        return await self._read(_seen, consumer, keys)
 
     async def letters(
         self,
         consumer: str,
         *,
+        source: str | None = None,
         standing: Collection[Standing] = STANDINGS,
         key: str | None = None,
         after: tuple[str, int] = ("", -1),
         limit: int = 1000,
+        messages: bool = True,
     ) -> Sequence[Letter]:
         """At most `limit` letters of a consumer behind a source and position, in that order."""
-        return await self._read(_letters, consumer, standing, key, after, limit)
+        behind = (*beyond(source, after), limit)
+        if source is not None and behind[0] != source:
+            return []
+        parts = {
+            "select": _SELECT if messages else _BARE,
+            "behind": _BEHIND if source is None else _IN_SOURCE,
+        }
+        return await self._read(_letters, consumer, standing, key, behind, parts)
 
     async def mark(
         self,
@@ -128,6 +168,10 @@ def _claim(
     return Claim(*rows[0]) if rows else None
 
 
+def _take(connection: apsw.Connection, consumer: str, source: str, holder: bytes) -> Claim:
+    return Claim(*fetch_all(connection, TAKE, (consumer, source, holder))[0])
+
+
 def _release(connection: apsw.Connection, consumer: str, holder: bytes) -> None:
     connection.execute(RELEASE, (consumer, holder))
 
@@ -137,14 +181,18 @@ def _save(
     consumer: str,
     epoch: int,
     position: int,
+    source: str,
     letters: Collection[Letter],
     done: Collection[tuple[str, int]],
+    seen: Mapping[str, int],
 ) -> None:
-    connection.execute(MOVE, (position, consumer, epoch))
+    connection.execute(MOVE, (position, consumer, source, epoch))
     if connection.changes() != 1:
-        raise Conflict(f"the consumer {consumer} is no longer held with epoch {epoch}")
+        raise lost(consumer, source, epoch)
+    if seen:
+        connection.execute(SEE, (consumer, orjson.dumps(list(seen.items())).decode()))
     execute_all(connection, _delete, 3, [part for each in done for part in (consumer, *each)])
-    execute_all(connection, _upsert, 9, [part for each in letters for part in (consumer, *each)])
+    execute_all(connection, _upsert, _WIDTH, [part for each in letters for part in (consumer, *each)])
     hit_in_thread("follower.before_commit")
 
 
@@ -153,23 +201,26 @@ def _letters(
     consumer: str,
     standing: Collection[Standing],
     key: str | None,
-    after: tuple[str, int],
-    limit: int,
+    behind: tuple[str, int, int],
+    parts: Mapping[str, str],
 ) -> list[Letter]:
-    behind = (*after, limit)
     if key is not None:
-        sql = OF_KEY.format(",".join("?" * len(standing)))
+        sql = OF_KEY.format(standing=",".join("?" * len(standing)), **parts)
         rows = fetch_all(connection, sql, (consumer, key, *standing, *behind))
     elif set(standing).issuperset(STANDINGS):
-        rows = fetch_all(connection, OF_CONSUMER, (consumer, *behind))
+        rows = fetch_all(connection, OF_CONSUMER.format(**parts), (consumer, *behind))
     elif standing:
         asked = dict.fromkeys(standing)
-        sql = f"{' UNION ALL '.join([OF_STANDING] * len(asked))} ORDER BY source, position LIMIT ?"
+        sql = f"{' UNION ALL '.join([OF_STANDING.format(**parts)] * len(asked))} {_ORDER}"
         values = [value for each in asked for value in (consumer, each, *behind)]
-        rows = fetch_all(connection, sql, (*values, limit))
+        rows = fetch_all(connection, sql, (*values, behind[-1]))
     else:
         rows = []
     return [Letter(*row) for row in rows]
+
+
+def _seen(connection: apsw.Connection, consumer: str, keys: Collection[str]) -> dict[str, int]:
+    return dict(fetch_all(connection, SEEN, (consumer, orjson.dumps(list(keys)).decode())))
 
 
 def _mark(
@@ -206,10 +257,10 @@ def _delete(rows: int) -> str:
 
 
 def _upsert(rows: int) -> str:
-    rest = ", ".join(f"{name} = excluded.{name}" for name in Letter._fields[2:])
     return (
-        f"INSERT INTO tusk_letters (consumer, {', '.join(Letter._fields)}) "
-        f"VALUES {rows_of_parameters(9, rows)} ON CONFLICT (consumer, source, position) DO UPDATE SET {rest}"
+        f"INSERT INTO tusk_letters AS l (consumer, {', '.join(Letter._fields)}) "
+        f"VALUES {rows_of_parameters(_WIDTH, rows)} "
+        f"ON CONFLICT (consumer, source, position) DO UPDATE SET {REPLACED}"
     )
 
 

@@ -272,6 +272,11 @@ class MemoryEvents:
         )
         return list(islice(found, limit))
 
+    async def at(self, positions: Collection[int]) -> Sequence[StoredEvent]:
+        """The events at these positions, in order."""
+        self._check_open()
+        return [self._log[at - 1] for at in sorted(set(positions)) if 0 < at <= len(self._log)]
+
     async def scan(
         self, after: int, limit: int, *, types: Sequence[str] | None, fields: Sequence[str]
     ) -> Sequence[tuple[Any, ...]]:

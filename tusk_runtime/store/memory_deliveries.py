@@ -16,13 +16,16 @@ P = ParamSpec("P")
 
 CREATE = """
 CREATE TABLE tusk_consumers (
-    name TEXT PRIMARY KEY, position INTEGER NOT NULL, epoch INTEGER NOT NULL, holder BLOB NOT NULL,
-    until INTEGER NOT NULL
+    name TEXT, position INTEGER NOT NULL, epoch INTEGER NOT NULL, holder BLOB NOT NULL,
+    until INTEGER NOT NULL, source TEXT, PRIMARY KEY (name, source)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE tusk_letters (
     consumer TEXT, source TEXT, position INTEGER, key TEXT NOT NULL, standing TEXT NOT NULL,
     action INTEGER NOT NULL, attempts INTEGER NOT NULL, timestamp INTEGER NOT NULL, error BLOB NOT NULL,
-    PRIMARY KEY (consumer, source, position)
+    message BLOB NOT NULL, PRIMARY KEY (consumer, source, position)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE tusk_seen (
+    consumer TEXT, key TEXT, version INTEGER NOT NULL, PRIMARY KEY (consumer, key)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX tusk_letters_key ON tusk_letters (consumer, key, source, position);
 CREATE INDEX tusk_letters_standing ON tusk_letters (consumer, standing, source, position);

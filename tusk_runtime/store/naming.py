@@ -7,7 +7,7 @@ import re
 from tusk_runtime.errors import StoreError
 from tusk_runtime.store.protocol import TableSpec
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """The version of the store's own tables, in every database. One with a higher one is left alone."""
 
 PRIVATE_PREFIX = "tusk_"

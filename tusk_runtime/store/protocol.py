@@ -208,6 +208,10 @@ class EventStore(Protocol):
         """
         ...
 
+    async def at(self, positions: Collection[int]) -> Sequence[StoredEvent]:
+        """The events at these positions, in order; where there is none, none is given."""
+        ...
+
     async def scan(
         self, after: int, limit: int, *, types: Sequence[str] | None, fields: Sequence[str]
     ) -> Sequence[tuple[Any, ...]]:

@@ -30,8 +30,9 @@ class Tables(NamedTuple):
     and how far into the log each has come. `snapshots` are states of aggregates at a version, as the
     definition beside them folded them: a cache. `uniques` are the promises that no two aggregates of a type
     hold the same values, each by the definition that says which values those are; `reserved` are the values
-    that are held, as digests. `consumers` says how far each consumer has come, and who has it until when, in
-    microseconds; `letters` points to what they could not handle.
+    that are held, as digests. `consumers` says how far each consumer has come in each source, and who has it
+    until when, in microseconds; `letters` points to what they could not handle; `seen` holds the version of
+    the last event of each key that they handled, where the events come from topics.
     """
 
     meta: Table
@@ -45,6 +46,7 @@ class Tables(NamedTuple):
     reserved: Table
     consumers: Table
     letters: Table
+    seen: Table
 
     @property
     def immutable(self) -> tuple[Table, ...]:
@@ -154,6 +156,7 @@ def describe(prefix: str = "tusk_", log: str = "tusk_events", *, partitioned: bo
             Column("epoch", LONG, nullable=False),
             Column("holder", LargeBinary, nullable=False),
             Column("until", LONG, nullable=False),
+            Column("source", CODE_POINTS, primary_key=True),
             **lean,
         ),
         letters=Table(
@@ -168,6 +171,15 @@ def describe(prefix: str = "tusk_", log: str = "tusk_events", *, partitioned: bo
             Column("attempts", Integer, nullable=False),
             Column("timestamp", LONG, nullable=False),
             Column("error", LargeBinary, nullable=False),
+            Column("message", LargeBinary, nullable=False),
+            **lean,
+        ),
+        seen=Table(
+            f"{prefix}seen",
+            metadata,
+            Column("consumer", Text, primary_key=True),
+            Column("key", Text, primary_key=True),
+            Column("version", LONG, nullable=False),
             **lean,
         ),
     )

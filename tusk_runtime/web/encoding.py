@@ -9,10 +9,14 @@ from typing import Any
 import orjson
 
 from tusk_runtime.events import StoredEvent, id_text
+from tusk_runtime.following.messages import Copy
 from tusk_runtime.running.service import AggregateAnswer, DeadLetter, QueryAnswer, Status
-from tusk_runtime.types import encode_default
+from tusk_runtime.store.deliveries import place_text
+from tusk_runtime.types import MASK, encode_default
 from tusk_runtime.web.masking import Masks
 
+SHOWN = 64 * 1024
+"""Characters of a message that are shown, at most."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
@@ -118,12 +122,13 @@ def aggregate_json(answer: AggregateAnswer, masks: Masks) -> bytes:
 
 
 def dead_letter_json(found: DeadLetter, masks: Masks | None = None) -> dict[str, Any]:
-    """A dead letter as an object; with masks its event, too, null if the log does not hold it."""
+    """A dead letter as an object; with masks its event, too, or its message, null if it is not there."""
     letter = found.letter
     body: dict[str, Any] = {
         "consumer": found.consumer,
         "source": letter.source,
         "position": letter.position,
+        "place": place_text((letter.source, letter.position)),
         "key": letter.key,
         "standing": letter.standing,
         "action": letter.action,
@@ -134,7 +139,41 @@ def dead_letter_json(found: DeadLetter, masks: Masks | None = None) -> dict[str,
     if masks is not None:
         event = found.event
         body["event"] = None if event is None else orjson.Fragment(event_json(event, masks))
+        body["message"] = None if found.copy is None else _message(found.copy, hidden=masks.foreign)
     return body
+
+
+def _message(copy: Copy, *, hidden: bool) -> dict[str, Any]:
+    """What was kept of a message; `hidden`: but for its key, which is shown as an aggregate's id is."""
+
+    def text(data: bytes | None) -> str | None:
+        return MASK if hidden and data is not None else _text(data)
+
+    message = copy.message
+    return {
+        "topic": message.topic,
+        "partition": message.partition,
+        "offset": message.offset,
+        "timestamp": _message_time(message.timestamp),
+        "key": _text(message.key),
+        "headers": [{"name": name, "value": text(value)} for name, value in message.headers],
+        "value": text(message.value),
+        "size": copy.size,
+        "whole": copy.whole,
+    }
+
+
+def _text(data: bytes | None) -> str | None:
+    """Bytes as a text, its beginning: what is no UTF-8 as `\\xff`."""
+    return None if data is None else data.decode("utf-8", "backslashreplace")[:SHOWN]
+
+
+def _message_time(milliseconds: int) -> str | None:
+    """A time that others wrote; None where it is none."""
+    try:
+        return time_text(milliseconds * 1000) if milliseconds >= 0 else None
+    except OverflowError:
+        return None
 
 
 def parts_of(status: Status) -> list[dict[str, Any]]:

@@ -32,6 +32,7 @@ class Masks:
         self._masks: Mapping[str, Mask | None] = {}
         self._states: Mapping[str, Mask | None] = {}
         self._any = False
+        self._foreign = False
 
     def data(self, event: StoredEvent) -> bytes:
         """The data of an event as JSON that may be shown: as it is stored where nothing is personal."""
@@ -51,6 +52,12 @@ class Masks:
         shown: Mapping[str, Any] = answer.state if mask is None else mask(dict(answer.state))
         return shown
 
+    @property
+    def foreign(self) -> bool:
+        """Whether what is in a message from outside may be personal: nobody says what it holds."""
+        self._follow()
+        return self._foreign
+
     def _follow(self) -> None:
         application = self._service.application
         if application is self._application:
@@ -63,6 +70,16 @@ class Masks:
             for name, aggregate in application.aggregates.items()
         }
         self._any = any(mask is not None for mask in (*events.values(), *self._states.values()))
+        read = [
+            *(command.fields for command in application.commands.values()),
+            *(
+                rule.message
+                for consumer in application.consumers.values()
+                for rule in consumer.accept
+                if rule.message is not None
+            ),
+        ]
+        self._foreign = self._any or any(masker(Type("record", record=record)) for record in read)
         self._masks = {
             stored: _older(events[name], event, version) if self._any else None
             for name, event in application.events.items()

@@ -216,12 +216,14 @@ def _live(application: Application) -> Schema:
 
 def _dead_letters() -> Schema:
     consumer = {"name": "consumer", "in": "path", "required": True, "schema": _TEXT}
-    position = {
-        "name": "position",
-        "in": "path",
-        "required": True,
-        "schema": {"type": "integer", "minimum": 1},
-    }
+    position, topic, place = (
+        {"name": name, "in": "path", "required": True, "schema": schema}
+        for name, schema in (
+            ("position", {"type": "integer", "minimum": 1}),
+            ("topic", {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,249}$"}),
+            ("place", {"type": "string", "pattern": "^[0-9]{1,10}:[0-9]{1,18}$"}),
+        )
+    )
     standings: Schema = {"type": "array", "items": {"enum": list(STANDINGS)}}
     counts: Schema = {"type": "object", "additionalProperties": _POSITION}
     listed = _get(
@@ -241,18 +243,25 @@ def _dead_letters() -> Schema:
         ],
         problems=("400", "401", "404", "500", "503"),
     )
-    one = _get(
-        "dead_letter",
-        "dead letters",
-        "A dead letter with its event; personal data in that is masked.",
-        {"allOf": [_ref("DeadLetter"), {"properties": {"event": _EVENT_OR_NULL}}]},
-        [consumer, position],
-        problems=("400", "401", "404", "500", "503"),
+    one, of_topic = (
+        _get(
+            name,
+            "dead letters",
+            f"A dead letter with {what}; personal data in that is masked.",
+            {"allOf": [_ref("DeadLetter"), _object(event=_EVENT_OR_NULL, message=_MESSAGE_OR_NULL)]},
+            [consumer, *parameters],
+            problems=("400", "401", "404", "500", "503"),
+        )
+        for name, what, parameters in (
+            ("dead_letter", "its event", [position]),
+            ("dead_letter_of_topic", "its message: `TOPIC/PARTITION:OFFSET`", [topic, place]),
+        )
     )
     prefix = "/api/dead-letters"
     return {
         prefix: {"get": listed},
         f"{prefix}/{{consumer}}/{{position}}": {"get": one},
+        f"{prefix}/{{consumer}}/{{topic}}/{{place}}": {"get": of_topic},
         f"{prefix}/{{consumer}}/retry": {
             "post": _settle("retry", "Have dead letters handled again.", consumer)
         },
@@ -262,9 +271,8 @@ def _dead_letters() -> Schema:
 
 def _settle(name: str, summary: str, consumer: Schema) -> Schema:
     dry_run: Schema = {"type": "boolean", "default": False}
-    positions: Schema = {
-        "type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 1, "maxItems": 1000,
-    }  # fmt: skip
+    place: Schema = {"oneOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": _PLACE}]}
+    positions: Schema = {"type": "array", "items": place, "minItems": 1, "maxItems": 1000}
     choices = [
         {**_object(**{choice: schema}), "additionalProperties": False}
         for choice, schema in (("positions", positions), ("message", _TEXT), ("all", {"const": True}))
@@ -388,10 +396,30 @@ _EVENT: Schema = _object(
 
 _EVENT_OR_NULL: Schema = {"oneOf": [_ref("Event"), {"type": "null"}]}
 
+_TEXT_OR_NULL: Schema = {"type": ["string", "null"]}
+
+_MESSAGE_OR_NULL: Schema = {
+    **_object(
+        topic=_TEXT,
+        partition=_POSITION,
+        offset=_POSITION,
+        timestamp={"type": ["string", "null"], "format": "date-time"},
+        key=_TEXT_OR_NULL,
+        headers={"type": "array", "items": _object(name=_TEXT, value=_TEXT)},
+        value=_TEXT_OR_NULL,
+        size=_POSITION,
+        whole={"type": "boolean"},
+    ),
+    "type": ["object", "null"],
+}
+
+_PLACE = "^([1-9][0-9]{0,17}|[A-Za-z0-9._-]{1,249}/[0-9]{1,10}:[0-9]{1,18})$"
+
 _DEAD_LETTER: Schema = _object(
     consumer=_TEXT,
     source=_TEXT,
     position=_POSITION,
+    place=_TEXT,
     key=_TEXT,
     standing={"enum": list(STANDINGS)},
     action=_POSITION,

@@ -15,13 +15,13 @@ from alembic.operations import Operations
 from sqlalchemy.engine import Dialect
 
 from tusk_runtime.errors import StartFailed
-from tusk_runtime.store.migrations import version_2, version_3
+from tusk_runtime.store.migrations import version_2, version_3, version_4
 from tusk_runtime.store.naming import SCHEMA_VERSION
 
 Step = Callable[[Operations, str, str], None]
 """Changes tables. It is given how their names begin, and what the table of events is called."""
 
-STEPS: dict[int, Step] = {2: version_2.upgrade, 3: version_3.upgrade}
+STEPS: dict[int, Step] = {2: version_2.upgrade, 3: version_3.upgrade, 4: version_4.upgrade}
 """What makes each version of the one before. A step never changes once it was released."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from types import MappingProxyType
 from typing import Any, Literal
 
 from tusk_runtime.encryption import Encryption, context_of
@@ -200,6 +201,10 @@ class PostgresEvents:
             self._link.parts.reader.log, after, limit, types, aggregate_id, correlation_id, backwards
         )
 
+    async def at(self, positions: Collection[int]) -> Sequence[StoredEvent]:
+        """The events at these positions, in order."""
+        return await self._link.read(self._link.parts.reader.at, positions)
+
     async def scan(
         self, after: int, limit: int, *, types: Sequence[str] | None, fields: Sequence[str]
     ) -> Sequence[tuple[Any, ...]]:
@@ -287,6 +292,10 @@ class PostgresDeliveries:
             deliveries.claim, self._link.parts.names, consumer, holder, seconds, begin
         )
 
+    async def take(self, consumer: str, source: str, holder: bytes) -> Claim:
+        """Take a partition of a topic, whoever had it."""
+        return await self._link.settle(deliveries.take, self._link.parts.names, consumer, source, holder)
+
     async def release(self, consumer: str, holder: bytes) -> None:
         """Let another holder take the consumer at once."""
         await self._link.settle(deliveries.release, self._link.parts.names, consumer, holder)
@@ -297,26 +306,50 @@ class PostgresDeliveries:
         epoch: int,
         position: int,
         *,
+        source: str = "",
         letters: Collection[Letter] = (),
         done: Collection[tuple[str, int]] = (),
+        seen: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
-        """Move the progress, keep letters and forget others, all or nothing."""
+        """Move the progress, keep letters and versions, and forget other letters, all or nothing."""
         await self._link.settle(
-            deliveries.save, self._link.parts.names, consumer, epoch, position, letters, done
+            deliveries.save,
+            self._link.parts.names,
+            consumer,
+            epoch,
+            position,
+            source,
+            letters,
+            done,
+            seen,
         )
+
+    async def seen(self, consumer: str, keys: Collection[str]) -> Mapping[str, int]:
+        """Key → version of the last event of it that was handled."""
+        return await self._link.read(deliveries.seen, self._link.parts.names, consumer, keys)
 
     async def letters(
         self,
         consumer: str,
         *,
+        source: str | None = None,
         standing: Collection[Standing] = STANDINGS,
         key: str | None = None,
         after: tuple[str, int] = ("", -1),
         limit: int = 1000,
+        messages: bool = True,
     ) -> Sequence[Letter]:
         """At most `limit` letters of a consumer behind a source and position, in that order."""
         return await self._link.read(
-            deliveries.letters, self._link.parts.names, consumer, standing, key, after, limit
+            deliveries.letters,
+            self._link.parts.names,
+            consumer,
+            source,
+            standing,
+            key,
+            after,
+            limit,
+            messages,
         )
 
     async def mark(

@@ -20,7 +20,7 @@ TAKEN = "TK003"
 STATES = {"went_back": WENT_BACK, "superseded": SUPERSEDED, "taken": TAKEN, "earlier": EARLIER}
 OWN = (
     "meta", "names", "streams", "commands", "checkpoints", "snapshots", "uniques", "reserved",
-    "consumers", "letters", "append", "refuse",
+    "consumers", "letters", "seen", "append", "refuse",
 )  # fmt: skip
 """What is called after the store's prefix."""
 
@@ -46,6 +46,7 @@ class Names(NamedTuple):
     reserved: str
     consumers: str
     letters: str
+    seen: str
     append: str
     refuse: str
 

@@ -171,6 +171,11 @@ class Reader:
         sql = f"SELECT {COLUMNS} {self._log} {where}ORDER BY e.position {order} LIMIT $1"
         return await self._events(connection, await connection.fetch(sql, *parameters))
 
+    async def at(self, connection: asyncpg.Connection, positions: Collection[int]) -> list[StoredEvent]:
+        """The events at these positions, in order."""
+        sql = f"SELECT {COLUMNS} {self._log} WHERE e.position = ANY($1::bigint[]) ORDER BY e.position"
+        return await self._events(connection, await connection.fetch(sql, list(positions)))
+
     async def scan(
         self,
         connection: asyncpg.Connection,

@@ -307,6 +307,10 @@ class SqliteEvents:
             self._reader.log, after, limit, types, aggregate_id, correlation_id, backwards
         )
 
+    async def at(self, positions: Collection[int]) -> Sequence[StoredEvent]:
+        """The events at these positions, in order."""
+        return await self._log.run(self._reader.at, positions)
+
     async def scan(
         self, after: int, limit: int, *, types: Sequence[str] | None, fields: Sequence[str]
     ) -> Sequence[tuple[Any, ...]]:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import apsw
+import orjson
 
 from tusk_runtime.events import StoredEvent
 from tusk_runtime.store.driver import execute_rows, fetch_all, fetch_one, rows_of_parameters
@@ -161,6 +162,15 @@ class Reader:
         )
         parameters.append(limit)
         return list(map(StoredEvent._make, self._pages.read(connection, source, parameters, ALL_FIELDS)))
+
+    def at(self, connection: apsw.Connection, positions: Collection[int]) -> list[StoredEvent]:
+        """The events at these positions, in order."""
+        source = (
+            "FROM json_each(?) j JOIN tusk_events e ON e.position = j.value "
+            "JOIN tusk_streams s ON s.id = e.stream ORDER BY e.position"
+        )
+        wanted = orjson.dumps(list(dict.fromkeys(positions))).decode()
+        return list(map(StoredEvent._make, self._pages.read(connection, source, [wanted], ALL_FIELDS)))
 
     def scan(
         self,

@@ -11,12 +11,11 @@ from starlette.responses import Response
 
 from tusk_runtime.errors import Invalid
 from tusk_runtime.running.service import LetterPlace, Settlement
-from tusk_runtime.store.deliveries import STANDINGS, Standing
+from tusk_runtime.store.deliveries import STANDINGS, Place, Standing, place_of_text
 from tusk_runtime.web.context import Context, json_response
 from tusk_runtime.web.encoding import dead_letter_json, dumps
 from tusk_runtime.web.problems import Problem, broken_json
 from tusk_runtime.web.requests import (
-    MAX_POSITION,
     QueryString,
     check_content,
     check_depth,
@@ -28,9 +27,9 @@ PARAMETERS = ("consumer", "standing", "after", "limit")
 
 
 class _Choice(NamedTuple):
-    """Which letters of a consumer are meant: those at positions, those with a message, or all."""
+    """Which letters of a consumer are meant: those at places, those with a message, or all."""
 
-    positions: Collection[int] | None
+    places: Collection[Place] | None
     message: str | None
     dry_run: bool
 
@@ -58,10 +57,16 @@ async def dead_letters(request: Request) -> Response:
 
 
 async def dead_letter(request: Request) -> Response:
-    """One letter, with its event."""
+    """One letter, with its event or its message."""
     context = Context.of(request)
-    position = integer_of("position", request.path_params["position"], minimum=1)
-    found = await context.service.dead_letter(request.path_params["consumer"], position)
+    given = request.path_params
+    text = f"{given['topic']}/{given['place']}" if "topic" in given else given["place"]
+    try:
+        place = place_of_text(text)
+    except ValueError as error:
+        detail = f"{text[:300]!r} is no place: write {error}."
+        raise Problem(400, "bad-parameter", detail, details={"parameter": "place"}) from None
+    found = await context.service.dead_letter(given["consumer"], place)
     return json_response(dumps(dead_letter_json(found, context.masks)))
 
 
@@ -85,7 +90,7 @@ async def _mark(request: Request, action: Settlement) -> Response:
     found = await context.service.mark_dead_letters(
         request.path_params["consumer"],
         action,
-        positions=choice.positions,
+        places=choice.places,
         message=choice.message,
         dry_run=choice.dry_run,
         caller=context.security.caller,
@@ -140,16 +145,28 @@ def _choice(body: bytes, most: int) -> _Choice:
             raise _invalid(name, "is not known here: positions, message, all, dry_run are")
     if len({"positions", "message", "all"} & found.keys()) != 1:
         raise _invalid("", "give one of positions, message and all")
-    _check(found, most)
-    return _Choice(found.get("positions"), found.get("message"), found.get("dry_run", False))
+    _check(found)
+    places = None if "positions" not in found else _places(found["positions"], most)
+    return _Choice(places, found.get("message"), found.get("dry_run", False))
 
 
-def _check(found: dict[str, Any], most: int) -> None:
-    positions = found.get("positions", [1])
+def _places(positions: object, most: int) -> list[Place]:
+    """Where letters are that a body names: numbers are positions of the log."""
     if not isinstance(positions, list) or not 0 < len(positions) <= most:
         raise _invalid("positions", f"must be a list of 1 to {most} positions")
-    if not all(type(each) is int and 0 < each <= MAX_POSITION for each in positions):
-        raise _invalid("positions", "must be whole numbers from 1")
+    places = []
+    for each in positions:
+        text = str(each) if type(each) is int else each
+        if not isinstance(text, str):
+            raise _invalid("positions", "must be whole numbers from 1, or texts as orders/0:12")
+        try:
+            places.append(place_of_text(text))
+        except ValueError as error:
+            raise _invalid("positions", f"must each be {error}") from None
+    return places
+
+
+def _check(found: dict[str, Any]) -> None:
     if not isinstance(found.get("message", ""), str):
         raise _invalid("message", "must be a text: the whole message of the error")
     if found.get("all", True) is not True:

@@ -1,0 +1,431 @@
+"""Consumers that read topics: each event and message is handled, in order by key, whatever Kafka does."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from pathlib import Path
+
+import orjson
+import pytest
+from confluent_kafka import Consumer as Reader
+from confluent_kafka.admin import AdminClient
+from kafka_server import KafkaServer
+
+from tests.bus.topics import ANN, BANK, CONSUMERS, Bank, seen_by
+from tusk_runtime.bus import watching
+from tusk_runtime.bus.subscription import Subscription
+from tusk_runtime.following.messages import Message
+
+
+@pytest.fixture
+async def bank(kafka: str, tmp_path: Path) -> AsyncIterator[Bank]:
+    found = Bank(kafka, tmp_path)
+    yield found
+    await found.stop()
+
+
+@pytest.fixture
+async def lonely(kafka_server: KafkaServer, tmp_path: Path) -> AsyncIterator[tuple[Bank, KafkaServer]]:
+    """A bank whose broker may be disturbed."""
+    found = Bank(kafka_server.address, tmp_path)
+    yield found, kafka_server
+    await found.stop()
+
+
+@pytest.fixture
+def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What was written to the log; it grows."""
+    caplog.set_level(logging.INFO, "tusk")
+    found: list[str] = []
+
+    class Collect(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            found.append(record.getMessage())
+
+    logging.getLogger("tusk").addHandler(Collect())
+    return found
+
+
+def subscription(bank: Bank, name: str) -> Subscription:
+    found = bank.runtime._followers.runners[f"{name} of topics"]
+    assert isinstance(found, Subscription)
+    return found
+
+
+async def test_events_come_by_their_topics(bank: Bank, lines: list[str]) -> None:
+    """Each gives its command and its line, in order by aggregate."""
+    await bank.start()
+    await bank.open("a", "b")
+    await bank.deposit("a", "20", 5)
+    await bank.deposit("b", "40", 5)
+    await bank.settled()
+    assert (await bank.balance("a"), await bank.balance("b")) == (Decimal("97.50"), Decimal("198.75"))
+    assert {account: sorted(seen) == seen for account, seen in seen_by(lines).items()} == {
+        "a": True,
+        "b": True,
+    }
+    assert sum(map(len, seen_by(lines).values())) == 10
+    part = await bank.part("Clerk")
+    assert (part.health, part.error, part.detail) == ("running", "", "3 partitions here")
+
+
+async def test_it_goes_on_where_it_was(bank: Bank, lines: list[str]) -> None:
+    """What was handled is not handled again after a restart, what came meanwhile is."""
+    await bank.start()
+    await bank.open("a")
+    await bank.deposit("a", "20", 5)
+    await bank.settled()
+    runtime = bank.runtime
+    for name in ("Fee", "Clerk"):
+        await subscription(bank, name).stop()
+    await bank.deposit("a", "20", 5)
+    await runtime.stop()
+    await bank.start()
+    await bank.settled()
+    assert await bank.balance("a") == Decimal("195.00")
+    assert [version for versions in seen_by(lines).values() for version in versions] == sorted(
+        version for versions in seen_by(lines).values() for version in versions
+    )
+    assert len(seen_by(lines)["a"]) == 10
+
+
+async def test_a_new_consumer_begins_where_the_log_stands(bank: Bank, lines: list[str]) -> None:
+    """It is no replay: what was there before it was declared is not handled."""
+    bank.consumers = CONSUMERS.partition("[consumers.Clerk]")[0]
+    await bank.start()
+    await bank.open("a")
+    await bank.deposit("a", count=20)
+    await bank.settled()
+    await bank.stop()
+    bank.consumers = CONSUMERS
+    await bank.start()
+    await bank.deposit("a", count=3)
+    await bank.settled()
+    assert seen_by(lines) == {"a": [22, 23, 24]}
+
+
+async def test_what_is_published_again_has_no_effect_again(bank: Bank, lines: list[str]) -> None:
+    """Not even on what is outside of the application; a new record of an old event is known by its version."""
+    await bank.start()
+    await bank.open("a")
+    await bank.deposit("a", "20", 5)
+    await bank.settled()
+    assert await bank.runtime.republish(1, caller=ANN) == 5
+    await asyncio.sleep(1)
+    await bank.settled()
+    await bank.deposit("a", "20", 1)
+    await bank.settled()
+    assert await bank.balance("a") == Decimal("117.00")
+    assert len(seen_by(lines)["a"]) == len(set(seen_by(lines)["a"])) == 6
+
+
+async def test_records_that_anybody_could_write_are_not_believed(bank: Bank) -> None:
+    """A record with the relay's headers of an event that is not stored is a dead letter, and gives nothing."""
+    await bank.start()
+    await bank.open("a")
+    await bank.settled()
+    topic = f"{bank.name}.money"
+    forged = {"event_id": str(uuid.uuid4()), "event_type": "Deposited", "position": "1"}
+    bank.write_to(topic, ("a", b'{"amount":"20"}', forged), ("a", b"{}", {"position": "x"}))
+    await bank.settled()
+    assert await bank.balance("a") == 0
+    letters = await bank.runtime._store.deliveries.letters(f"{bank.name}-fee")
+    assert [letter.standing for letter in letters] == ["refused"]
+    assert "another application writes to the topic" in orjson.loads(letters[0].error)["message"]
+
+
+async def test_what_fails_parks_its_aggregate_until_somebody_settles_it(bank: Bank) -> None:
+    """Later events of it wait, over a restart, and follow; others are not held up."""
+    bank.consumers = CONSUMERS.replace("data.amount >= 20", "data.amount != 1")
+    await bank.start()
+    await bank.open("a", "b")
+    await bank.deposit("a", "0.03")  # 10 / 0.03 is no amount of money
+    await bank.deposit("a", "20")
+    await bank.deposit("b", "20")
+    await bank.settled()
+    assert (await bank.balance("a"), await bank.balance("b")) == (Decimal("20.03"), Decimal("19.50"))
+    await bank.stop()
+    await bank.start()
+    await bank.deposit("a", "20")
+    await bank.settled()
+    group = f"{bank.name}-fee"
+    deliveries = bank.runtime._store.deliveries
+    letters = await deliveries.letters(group)
+    assert [letter.standing for letter in letters] == ["parked", "behind", "behind"]
+    assert {letter.key for letter in letters} == {"Account/a"}
+    assert (await bank.part("Fee")).detail == "1 parked, 2 behind, 3 partitions here"
+    await deliveries.mark(group, [(letters[0].source, letters[0].position)], "drop")
+    bank.runtime._followers.look("Fee")
+    await bank.settled()
+    assert await bank.balance("a") == Decimal("39.03")
+    assert await deliveries.letters(group) == []
+
+
+async def test_without_dead_letters_it_stops_and_says_so(bank: Bank, lines: list[str]) -> None:
+    """Nothing of that partition is handled until somebody settles it; the other consumer goes on."""
+    bank.consumers = CONSUMERS.replace("data.amount >= 20", "data.amount != 1").replace(
+        'group: "GROUP-fee"', 'group: "GROUP-fee"\ndead_letter: false'
+    )
+    await bank.start()
+    await bank.open("a")
+    await bank.deposit("a", "0.03")
+    await bank.deposit("a", "20")
+    part = await bank.until("Fee", lambda part: part.health == "failed")
+    assert "offset 0 of" in part.error
+    await bank.stop()
+    await bank.start()
+    await bank.until("Fee", lambda part: part.health == "failed")
+    await asyncio.sleep(1.5)
+    assert await bank.balance("a") == Decimal("20.03")
+    letters = await bank.runtime._store.deliveries.letters(f"{bank.name}-fee")
+    await bank.runtime._store.deliveries.mark(
+        f"{bank.name}-fee", [(letters[0].source, letters[0].position)], "drop"
+    )
+    bank.runtime._followers.look("Fee")
+    await bank.until("Fee", lambda part: part.health != "failed")
+    await bank.settled()
+    assert await bank.balance("a") == Decimal("19.53")
+    assert len(seen_by(lines)["a"]) == 2
+
+
+# ---- messages from outside ------------------------------------------------------------------------
+
+
+async def test_messages_from_outside_become_commands(bank: Bank) -> None:
+    """Each once by its id; what nothing fits is a dead letter with its reason, and holds nothing up."""
+    bank.consumers = BANK
+    bank.make_inbox()
+    await bank.start()
+    await bank.open("a")
+    deposit = orjson.dumps({"type": "deposit", "account": "a", "amount": "5.00"})
+    bank.write(
+        ("a", deposit, {"message-id": "1"}),
+        ("a", deposit, {"message-id": "2"}),
+        ("a", deposit, {"message-id": "1"}),
+        ("a", "{", {"message-id": "3"}),
+        ("a", '{"type": "note"}', {}),
+        ("a", '{"type": "riddle"}', {}),
+        (None, deposit, {}),
+        ("a", orjson.dumps({"type": "deposit", "account": "nobody", "amount": "5.00"}), {}),
+    )
+    await bank.settled()
+    assert await bank.balance("a") == 15
+    letters = await bank.runtime._store.deliveries.letters(f"{bank.name}-bank")
+    assert [letter.standing for letter in letters] == ["refused"] * 3
+    assert all(letter.message for letter in letters)
+
+
+async def test_an_inbox_that_is_read_again_has_no_effect_again(bank: Bank) -> None:
+    """Whoever moves the group back, by its progress in the store, gets every message a second time."""
+    bank.consumers = BANK
+    bank.make_inbox()
+    await bank.start()
+    await bank.open("a")
+    deposit = orjson.dumps({"type": "deposit", "account": "a", "amount": "5.00"})
+    bank.write(*[("a", deposit, {"message-id": str(number)}) for number in range(10)])
+    bank.write(*[(None, deposit, {}) for _ in range(10)])
+    await bank.settled()
+    runner = subscription(bank, "Bank")
+    for track in list(runner._tracks.values()):
+        await track.lane.move(-1)
+    await bank.stop()
+    await bank.start()
+    await bank.settled()
+    assert await bank.balance("a") == 100
+
+
+async def test_a_topic_that_is_not_there_is_told(bank: Bank) -> None:
+    """By its name, with what to do; it is read as soon as somebody makes it."""
+    bank.consumers = BANK
+    await bank.start()
+    part = await bank.until("Bank", lambda part: bool(part.error))
+    assert f"Kafka has no topic `{bank.inbox}`: make it, or name another one" in part.error
+    await bank.open("a")
+    bank.make_inbox()
+    bank.write(("a", orjson.dumps({"type": "deposit", "account": "a", "amount": "5.00"}), {}))
+    await bank.until("Bank", lambda part: not part.error)
+    await bank.settled()
+    assert await bank.balance("a") == 5
+
+
+async def test_a_group_that_somebody_else_uses_is_told(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What others of the group are given is not handled here, and is when they are gone."""
+    monkeypatch.setattr(watching, "WATCH_SECONDS", 0.5)
+    bank.consumers = BANK
+    bank.make_inbox()
+    await bank.start()
+    await bank.open("a")
+    await bank.settled()
+    stranger = Reader(
+        {"bootstrap.servers": bank.address, "group.id": f"{bank.name}-bank", "client.id": "stranger",
+         "partition.assignment.strategy": "roundrobin", "session.timeout.ms": 6000}
+    )  # fmt: skip
+    stranger.subscribe([bank.inbox])
+    deposit = orjson.dumps({"type": "deposit", "account": "a", "amount": "5.00"})
+    try:
+        async with asyncio.timeout(30):
+            while not (await bank.part("Bank")).error:
+                await asyncio.to_thread(stranger.poll, 0.2)
+        error = (await bank.part("Bank")).error
+        assert f"the group `{bank.name}-bank` is used by `stranger` at 127.0.0.1, too" in error
+        bank.write(*[(str(number), deposit, {}) for number in range(30)])
+        for _ in range(20):
+            await asyncio.to_thread(stranger.poll, 0.1)
+    finally:
+        await asyncio.to_thread(stranger.close)
+    await bank.until("Bank", lambda part: not part.error)
+    await bank.settled()
+    assert await bank.balance("a") == 150
+
+
+# ---- what Kafka does ------------------------------------------------------------------------------
+
+
+async def test_kafka_never_knows_of_more_than_was_handled(
+    bank: Bank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever looks at the group from outside sees what is done, not what is being done."""
+    bank.consumers = BANK
+    bank.make_inbox(1)
+    await bank.start()
+    await bank.open("a")
+    hold = asyncio.Event()
+    acceptor = bank.runtime._followers.runners["Bank of topics"]._handed.__self__.acceptor  # type: ignore[attr-defined]
+    accept = acceptor.accept
+
+    async def held(message: Message, again: int = 0) -> object:
+        if message.offset >= 5:
+            await hold.wait()
+        return await accept(message, again)
+
+    monkeypatch.setattr(acceptor, "accept", held)
+    deposit = orjson.dumps({"type": "deposit", "account": "a", "amount": "5.00"})
+    bank.write(*[("a", deposit, {}) for _ in range(5)])
+    await bank.until("Bank", lambda part: True)
+    await asyncio.sleep(2)
+    bank.write(*[("a", deposit, {}) for _ in range(5)])
+    await asyncio.sleep(7)  # longer than a client commits by itself
+    known = await asyncio.to_thread(bank.committed, f"{bank.name}-bank", bank.inbox, 1)
+    assert known.get(0, 0) <= 5
+    hold.set()
+    await bank.settled()
+    assert await bank.balance("a") == 50
+    async with asyncio.timeout(10):
+        while (await asyncio.to_thread(bank.committed, f"{bank.name}-bank", bank.inbox, 1)) != {0: 10}:
+            await asyncio.sleep(0.2)
+
+
+async def test_a_slow_key_does_not_hold_up_other_partitions(
+    bank: Bank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its partition is paused until it is done, and the process stays in the group."""
+    bank.consumers = BANK
+    bank.make_inbox()
+    await bank.start()
+    await bank.open("a")
+    hold = asyncio.Event()
+    acceptor = bank.runtime._followers.runners["Bank of topics"]._handed.__self__.acceptor  # type: ignore[attr-defined]
+    accept = acceptor.accept
+
+    async def held(message: Message, again: int = 0) -> object:
+        if message.key == b"slow":
+            await hold.wait()
+        return await accept(message, again)
+
+    monkeypatch.setattr(acceptor, "accept", held)
+    deposit = orjson.dumps({"type": "deposit", "account": "a", "amount": "1.00"})
+    bank.write(("slow", deposit, {}))
+    await asyncio.sleep(2)
+    generation = subscription(bank, "Bank")._client.generation  # type: ignore[union-attr]
+    for _ in range(10):
+        bank.write(*[(str(number), deposit, {}) for number in range(9)])
+        await asyncio.sleep(0.8)
+    assert 30 < await bank.balance("a") < 90
+    hold.set()
+    await bank.settled()
+    assert await bank.balance("a") == 91
+    assert subscription(bank, "Bank")._client.generation == generation  # type: ignore[union-attr]
+
+
+async def test_a_broker_that_dies_and_comes_back(lonely: tuple[Bank, KafkaServer], lines: list[str]) -> None:
+    """Consumers are back within 15 seconds, and every event is handled once, in order."""
+    bank, server = lonely
+    await bank.start()
+    await bank.open("a")
+    for seconds in (0.1, 3.0, 12.0):
+        await bank.deposit("a", "20", 3)
+        await asyncio.to_thread(server.kill)
+        await bank.deposit("a", "20", 2)
+        await asyncio.sleep(seconds)
+        server.start()
+        begin = time.monotonic()
+        await bank.settled()
+        assert time.monotonic() - begin < 15
+    assert await bank.balance("a") == Decimal("292.50")
+    assert seen_by(lines)["a"] == sorted(set(seen_by(lines)["a"]))
+    assert len(seen_by(lines)["a"]) == 15
+
+
+async def test_a_client_that_gives_up_is_made_anew(
+    bank: Bank, lines: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It tells nobody: that it no longer keeps its place in the group is seen, and so is standing still."""
+    monkeypatch.setattr(watching, "WATCH_SECONDS", 0.5)
+    await bank.start()
+    await bank.open("a")
+    await bank.deposit("a", "20")
+    await bank.settled()
+    before = subscription(bank, "Fee")._client
+    before._client._coordinator._coordination_task.cancel()  # type: ignore[union-attr]
+    async with asyncio.timeout(20):
+        while subscription(bank, "Fee")._client in (before, None):
+            await asyncio.sleep(0.1)
+    await bank.deposit("a", "20")
+    await bank.settled()
+    assert await bank.balance("a") == 39
+
+
+async def test_a_client_that_gives_nothing_is_made_anew(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is something in the topic, and nothing comes out of it."""
+    monkeypatch.setattr(watching, "WATCH_SECONDS", 0.5)
+    monkeypatch.setattr(watching, "STUCK_SECONDS", 2.0)
+    await bank.start()
+    await bank.open("a")
+    await bank.deposit("a", "20")
+    await bank.settled()
+    before = subscription(bank, "Fee")._client
+    fetcher = before._client._fetcher  # type: ignore[union-attr]
+    fetcher._fetch_task.cancel()
+    await bank.deposit("a", "20")
+    await asyncio.sleep(1)  # for what was asked for already
+    await bank.deposit("a", "20")
+    await bank.settled()
+    assert subscription(bank, "Fee")._client is not before
+    assert await bank.balance("a") == Decimal("58.50")
+
+
+async def test_a_topic_that_is_made_anew_is_an_alarm(
+    bank: Bank, lines: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told loudly and stays to be seen; what is published again is handled unless it was before."""
+    monkeypatch.setattr(watching, "WATCH_SECONDS", 0.5)
+    await bank.start()
+    await bank.open("a")
+    await bank.deposit("a", "20", 5)
+    await bank.settled()
+    topic, admin = f"{bank.name}.money", AdminClient({"bootstrap.servers": bank.address})
+    await asyncio.to_thread(admin.delete_topics([topic])[topic].result, 30)
+    await bank.deposit("a", "20", 1)
+    part = await bank.until("Clerk", lambda part: "went back" in part.error, 60)
+    assert "`tusk republish`" in part.error
+    await bank.runtime.republish(1, caller=ANN)
+    await bank.settled()
+    assert await bank.balance("a") == Decimal("117.00")
+    assert sorted(seen_by(lines)["a"]) == sorted(set(seen_by(lines)["a"]))
+    assert len(seen_by(lines)["a"]) == 6
+    assert any("went back" in line for line in lines)
