@@ -24,9 +24,7 @@ class Topics:
 
     def __init__(self, application: Application, bus: CommandBus) -> None:
         self._acceptors = [
-            Acceptor(consumer, application, bus.execute)
-            for consumer in application.consumers.values()
-            if consumer.accept
+            Acceptor(consumer, bus.execute) for consumer in application.consumers.values() if consumer.accept
         ]
 
     async def take(self, message: Message) -> Mapping[str, Taken | None]:

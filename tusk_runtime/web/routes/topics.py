@@ -6,7 +6,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tusk_runtime.consumers.accepting import MESSAGE_IDS
+from tusk_runtime.consumers.reading import MESSAGE_IDS
 from tusk_runtime.errors import OutcomeUnknown
 from tusk_runtime.events import id_text, new_id
 from tusk_runtime.running.topics import consumers_json
