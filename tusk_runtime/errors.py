@@ -10,7 +10,8 @@ TuskError
 │   ├── Invalid                 a field is missing, unknown or of the wrong type               (422)
 │   ├── Forbidden               the caller may not                                             (403)
 │   ├── RuleBroken              a state, a rule or existence says no                           (409)
-│   └── IdReused                the command id was used before, for another command            (422)
+│   ├── IdReused                the command id was used before, for another command            (422)
+│   └── NotAccepted             a message from outside cannot become a command                 (422)
 ├── Unavailable                 not now: starting, stopping, overloaded, the disk is full      (503)
 │   └── Overloaded              too many requests wait already                                 (429)
 └── StoreError                  the store could not do what it was asked
@@ -122,9 +123,16 @@ class IdReused(Refused):
     kind = "command-id-reused"
     status = 422
 
-    def __init__(self, message: str, *, refused: bool = False) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, refused: bool = False, **details: Any) -> None:
+        super().__init__(message, **details)
         self.refused = refused
+
+
+class NotAccepted(Refused):
+    """A message from outside cannot become a command: it is not what the rules of `accept` read."""
+
+    kind = "not-accepted"
+    status = 422
 
 
 class Unavailable(TuskError):

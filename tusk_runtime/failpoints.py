@@ -46,7 +46,7 @@ NAMES: Mapping[str, Point] = {
     "follower.saved": Point("Progress and letters are committed.", OutcomeUnknown),
     "follower.settled": Point("Letters were handled again; what became of them is not saved.", Unavailable),
     "follower.released": Point("A consumer or the relay stopped, and others may have it.", Unavailable),
-    "consumer.before_action": Point("An action of an event is next.", Unavailable),
+    "consumer.before_action": Point("The next action of an event, or command of a message.", Unavailable),
     "consumer.after_action": Point("An action of an event is done, others may follow.", Unavailable),
     "consumer.letter_left": Point("An event failed; its letter is in memory only.", Unavailable),
     "subscription.taken": Point("Partitions are taken in the store, nothing is read.", Unavailable),

@@ -11,8 +11,9 @@ import pytest
 from apps import ACCOUNT, application
 
 from tusk_runtime.clock import VirtualClock
-from tusk_runtime.consumers.accepting import Accepted, Acceptor, cause_of, headers_of
+from tusk_runtime.consumers.accepting import Accepted, Acceptor
 from tusk_runtime.consumers.failures import ActionFailed
+from tusk_runtime.consumers.reading import cause_of, headers_of
 from tusk_runtime.errors import IdReused, Unavailable
 from tusk_runtime.events import Caller, StoredEvent, id_text
 from tusk_runtime.expressions import META, NOW, Expression, Scope, compile_condition, compile_value
@@ -106,7 +107,7 @@ class Stage:
 
     def acceptor(self, *rules: Accept, most: int = 1_000_000, on_refused: Any = "dead_letter") -> Acceptor:
         bus = self.runtime._bus
-        return Acceptor(consumer(*rules, on_refused=on_refused), self.application, bus.execute, most)
+        return Acceptor(consumer(*rules, on_refused=on_refused), bus.execute, most)
 
     async def events(self) -> list[StoredEvent]:
         """All but the first."""

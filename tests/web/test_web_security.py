@@ -24,6 +24,7 @@ ROUTE_TABLE = [
     ("GET", "/api/dead-letters/Greeting/orders/0:7"),
     ("POST", "/api/dead-letters/Greeting/retry"),
     ("POST", "/api/dead-letters/Greeting/drop"),
+    ("POST", "/api/topics/payments"),
     ("POST", "/api/republish"),
     ("GET", "/api/status"),
     ("GET", "/health/ready"),

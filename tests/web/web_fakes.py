@@ -23,6 +23,7 @@ from tusk_runtime.running.service import (
     PartStatus,
     QueryAnswer,
     Status,
+    Taken,
 )
 from tusk_runtime.store.deliveries import Letter, Place, place_text
 from tusk_runtime.store.protocol import Recorded
@@ -96,7 +97,7 @@ def application() -> Any:
         events=events,
         stored=StoredTypes(events),
         projections={},
-        consumers={},
+        consumers={"Bank": SimpleNamespace(accepted_topics=("payments",))},
     )
 
 
@@ -193,6 +194,12 @@ class FakeService:
         self.seen.add(command_id)
         recorded = Recorded(command_id, 1, "Order", aggregate_id or "order-1", 1, len(self.log) + 1, 1, None)
         return CommandAnswer(recorded, ("OrderPlaced",), repeated)
+
+    async def take_message(self, topic: str, value: bytes, **options: Any) -> Mapping[str, Taken | None]:
+        self._ask("take_message", topic=topic, value=value, **options)
+        recorded = Recorded(new_id(), 1, "Order", "order-1", 1, len(self.log) + 1, 1, None)
+        answer = CommandAnswer(recorded, ("OrderPlaced",))
+        return {"Bank": Taken("PayOrder", answer), "Audit": None}
 
     async def query(self, name: str, params: Mapping[str, Any], **options: Any) -> QueryAnswer:
         self._ask("query", name=name, params=params, **options)

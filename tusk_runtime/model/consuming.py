@@ -202,3 +202,10 @@ class Consumer(NamedTuple):
     definition: str
     description: str
     span: Span
+
+    @property
+    def accepted_topics(self) -> tuple[str, ...]:
+        """The topics that a rule of `accept` is for."""
+        return tuple(
+            topic for topic in self.topics if any(rule.topic in (None, topic) for rule in self.accept)
+        )

@@ -101,7 +101,7 @@ class Followers:
         own = set(kafka.topics.values()) if consumer.on_topics else set()
         reception = Reception(
             Actor(consumer, application, self._bus.execute, self._outside),
-            Acceptor(consumer, application, self._bus.execute),
+            Acceptor(consumer, self._bus.execute),
             own,
             self._store.events,
             self._store.deliveries,

@@ -8,8 +8,6 @@ import logging
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any
 
-import orjson
-
 from tusk_runtime.aggregates.bus import CommandBus
 from tusk_runtime.aggregates.decide import meta_of
 from tusk_runtime.clock import Clock, SystemClock, to_datetime
@@ -25,9 +23,11 @@ from tusk_runtime.errors import (
 )
 from tusk_runtime.events import OUTSIDE, Caller, StoredEvent, new_id
 from tusk_runtime.failpoints import hit
+from tusk_runtime.following.messages import Message
 from tusk_runtime.language.diagnostics import did_you_mean
 from tusk_runtime.model.application import Application
 from tusk_runtime.running.backends import needs_restart
+from tusk_runtime.running.bodies import json_object
 from tusk_runtime.running.bus_status import status_of
 from tusk_runtime.running.dead_letters import DeadLetters
 from tusk_runtime.running.followers import Followers
@@ -42,8 +42,10 @@ from tusk_runtime.running.service import (
     QueryAnswer,
     Settlement,
     Status,
+    Taken,
 )
 from tusk_runtime.running.stored_versions import check_stored_versions
+from tusk_runtime.running.topics import Topics
 from tusk_runtime.store.deliveries import Place, Standing
 from tusk_runtime.store.protocol import Store
 
@@ -77,6 +79,7 @@ class Runtime:
             application, store, self._bus, self._clock, outside=self._outside, publishing=publishing
         )
         self._changing = asyncio.Lock()
+        self._topics = Topics(application, self._bus)
         self._application = application
         self._renamed = application.stored.renamed()
         self._started_at = 0
@@ -139,7 +142,7 @@ class Runtime:
         internal: bool = False,
     ) -> CommandAnswer:
         """Run a command; see Service. `internal` opens the commands that have no endpoint."""
-        fields = _object(fields) if isinstance(fields, bytes) else dict(fields)
+        fields = json_object(fields) if isinstance(fields, bytes) else dict(fields)
         if "aggregate_id" in fields:
             given = fields.pop("aggregate_id")
             if aggregate_id is None and given is not None:
@@ -158,6 +161,20 @@ class Runtime:
         )
         renamed = self._renamed
         return CommandAnswer(recorded, [renamed.get(t, t) for t in types] if renamed else types, repeated)
+
+    async def take_message(
+        self,
+        topic: str,
+        value: bytes,
+        *,
+        key: bytes | None = None,
+        headers: Sequence[tuple[str, bytes]] = (),
+    ) -> Mapping[str, Taken | None]:
+        """Have consumers take a message; see Service."""
+        self._check_running()
+        return await self._topics.take(
+            Message(topic, 0, 0, key, value, self._clock.now() // 1000, tuple(headers))
+        )
 
     async def query(
         self,
@@ -400,7 +417,7 @@ class Runtime:
             await self._followers.resume(paused)
             raise
         await hit("reload.swapped")
-        self._followers = followers
+        self._followers, self._topics = followers, Topics(application, self._bus)
         await followers.start(begin)
 
     async def reject(self, why: str) -> None:
@@ -418,16 +435,3 @@ class Runtime:
     def _check_running(self) -> None:
         if not self._running:
             raise Unavailable("the runtime is stopping")
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    """The JSON object of a body. Raises Invalid; a reader of HTTP may refuse broken JSON before."""
-    try:
-        found = orjson.loads(body) if body.strip() else {}
-    except orjson.JSONDecodeError as error:
-        raise Invalid(
-            f"the body is no JSON: {error.msg} at line {error.lineno}, column {error.colno}", errors=[]
-        ) from None
-    if not isinstance(found, dict):
-        raise Invalid("the body is no JSON object", errors=[{"field": "", "message": "write { … }"}])
-    return found

@@ -44,6 +44,19 @@ class CommandAnswer(NamedTuple):
         }
 
 
+class Taken(NamedTuple):
+    """What a consumer made of a message: the command that it sent, and the answer to that."""
+
+    command: str
+    answer: CommandAnswer
+
+    def as_json(self) -> dict[str, Any]:
+        """What the body of `POST /api/topics/{topic}` tells of one consumer."""
+        answer = self.answer.as_json()
+        del answer["events"]
+        return {"command": self.command, **answer}
+
+
 @dataclass(frozen=True, slots=True)
 class QueryAnswer:
     """Rows of a query as run-time values, and the position of the log that they stand for.
@@ -146,6 +159,22 @@ class Service(Protocol):
     ) -> CommandAnswer:
         """Run a command. `fields` is a mapping or a JSON object in UTF-8, where `aggregate_id` may stand
         beside the fields. Raises a Refused (nothing was written), or OutcomeUnknown."""
+        ...
+
+    async def take_message(
+        self,
+        topic: str,
+        value: bytes,
+        *,
+        key: bytes | None = None,
+        headers: Sequence[tuple[str, bytes]] = (),
+    ) -> Mapping[str, Taken | None]:
+        """Have every consumer that takes messages of a topic take this one; None: it ignores the message.
+
+        The headers hold the id by which it takes effect once, unless a rule reads another. Raises
+        UnknownName, NotAccepted, what refuses a command, or OutcomeUnknown; a refusal's details tell what all
+        made of it.
+        """
         ...
 
     async def query(

@@ -24,6 +24,7 @@ from tusk_runtime.web.routes import (
     queries,
     republish,
     status,
+    topics,
 )
 from tusk_runtime.web.routes.bulk import BulkRoute
 from tusk_runtime.web.routes.commands import BULK_TYPE, PREFIX, CommandRoute
@@ -44,6 +45,7 @@ ROUTES = (
     Route("/api/dead-letters/{consumer}/drop", dead_letters.drop, methods=["POST"]),
     Route("/api/dead-letters/{consumer}/{place}", dead_letters.dead_letter),
     Route("/api/dead-letters/{consumer}/{topic}/{place}", dead_letters.dead_letter),
+    Route("/api/topics/{topic}", topics.topic, methods=["POST"]),
     Route("/api/republish", republish.republish, methods=["POST"]),
     Route("/api/status", status.status),
     Route("/health/live", status.live),

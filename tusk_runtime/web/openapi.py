@@ -43,6 +43,9 @@ def describe(application: Application) -> dict[str, Any]:
         paths[f"/api/aggregates/{aggregate.name}/{{id}}"] = {"get": _aggregate(aggregate)}
     paths["/api/events"] = {"get": _events(application)}
     paths["/api/events/live"] = {"get": _live(application)}
+    topics = {topic for each in application.consumers.values() for topic in each.accepted_topics}
+    if topics:
+        paths["/api/topics/{topic}"] = {"post": _message(sorted(topics))}
     paths |= _dead_letters()
     paths["/api/republish"] = {"post": _republish()}
     status = _get("status", "runtime", "What runs, and how far it is.", {"type": "object"})
@@ -108,6 +111,21 @@ def _command(command: Command) -> Schema:
             },
             **_problems("400", "401", "403", "404", "409", "413", "415", "422", "429", "500", "503"),
         },
+    }
+
+
+def _message(topics: list[str]) -> Schema:
+    path = {"name": "topic", "in": "path", "required": True, "schema": {"enum": topics}}
+    answer = _object(consumers={"type": "object", "additionalProperties": _TAKEN})
+    parameters = [path, _parameter("key", _TEXT)] + [
+        _parameter(name, {"type": "string", "minLength": 1, "maxLength": 255}, place="header")
+        for name in ("message-id", "ce-id", "Idempotency-Key")
+    ]
+    problems = ("400", "401", "403", "404", "409", "413", "415", "422", "429", "500", "503")
+    summary = "A message from outside, which the consumers that accept it take at once."
+    return {
+        **_get("message", "messages", summary, answer, parameters, problems),
+        "requestBody": {"required": True, "content": {"application/json": {"schema": {}}}},
     }
 
 
@@ -355,6 +373,13 @@ _COMMAND_ANSWER: Schema = _object(
     position=_POSITION,
     events={"type": "array", "items": _object(event_id=_ID, event_type=_TEXT, version=_POSITION)},
 )
+
+_TAKEN: Schema = {
+    "oneOf": [
+        _object(command=_TEXT, command_id=_ID, aggregate_id=_TEXT, version=_POSITION, position=_POSITION),
+        _object(ignored={"const": True}),
+    ]
+}
 
 _EVENT: Schema = _object(
     position=_POSITION,

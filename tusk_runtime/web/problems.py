@@ -43,6 +43,7 @@ TITLES = {
     "forbidden": "Forbidden",
     "rule-broken": "Refused by a rule",
     "command-id-reused": "Idempotency-Key used before",
+    "not-accepted": "Message not accepted",
     "unavailable": "Unavailable",
     "overloaded": "Too many requests",
     "outcome-unknown": "Outcome unknown",
