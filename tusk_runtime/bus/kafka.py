@@ -23,6 +23,7 @@ from aiokafka.errors import (
 )
 from aiokafka.partitioner import murmur2
 
+from tusk_runtime.bus.reasons import explained
 from tusk_runtime.bus.records import Record
 from tusk_runtime.errors import Unavailable
 from tusk_runtime.failpoints import hit
@@ -41,9 +42,9 @@ FINAL: tuple[type[Exception], ...] = (
     MessageSizeTooLargeError,
     RecordListTooLargeError,
     InvalidTopicError,
-    TopicAuthorizationFailedError,
 )
 """What is wrong with the record itself, so that sending it again would not help."""
+FORBIDDEN = TopicAuthorizationFailedError.errno
 
 log = logging.getLogger("tusk.kafka")
 # While no broker answers the client says so many times a second; here it is said once, and in the status.
@@ -94,7 +95,7 @@ class Topics:
                 await self._check_partitions(admin, names)
                 return await self._limits(admin, names)
         except (KafkaError, OSError, TimeoutError) as error:
-            raise Unavailable(explained(error, self._kafka)) from error
+            raise Unavailable(await explained(error, self._address)) from error
         finally:
             with contextlib.suppress(Exception):
                 async with asyncio.timeout(CALL_SECONDS):
@@ -113,6 +114,8 @@ class Topics:
         )
         for name, code, *message in answer.topic_errors:
             error = for_code(code)
+            if error is TopicAuthorizationFailedError:
+                raise TopicAuthorizationFailedError(name)
             if code and error is not TopicAlreadyExistsError:
                 why = message[0] if message and message[0] else error.__name__
                 raise Unavailable(f"the topic `{name}` cannot be made: {why}")
@@ -129,6 +132,10 @@ class Topics:
         async with asyncio.timeout(CALL_SECONDS):
             while True:
                 described = {each["topic"]: each for each in await admin.describe_topics(list(names))}
+                if any(each["error_code"] == FORBIDDEN for each in described.values()):
+                    raise TopicAuthorizationFailedError(
+                        *(name for name, each in described.items() if each["error_code"] == FORBIDDEN)
+                    )
                 if all(not described[name]["error_code"] for name in names if name in described):
                     break
                 await asyncio.sleep(0.1)  # a new topic takes a moment to be known
@@ -194,7 +201,7 @@ class Producer:
                         group.create_task(_sent(client, topic, partition, batches, records, outcomes))
         except (KafkaError, OSError, TimeoutError) as error:
             await self.stop()
-            raise Unavailable(explained(error, self._kafka)) from error
+            raise Unavailable(await explained(error, self._address)) from error
         except BaseException:
             await self.stop()
             raise
@@ -294,12 +301,3 @@ async def _closed(client: AIOKafkaProducer) -> None:
     with contextlib.suppress(Exception):
         async with asyncio.timeout(2.0):
             await client.stop()
-
-
-def explained(error: BaseException, kafka: Kafka) -> str:
-    """What an error of the client means, for people; the password is not in it."""
-    brokers = ", ".join(kafka.brokers)
-    text = str(error) or type(error).__name__
-    if isinstance(error, TimeoutError):
-        text = "no answer in time"
-    return f"Kafka at {brokers}: {text}"
