@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
@@ -53,6 +54,16 @@ def read(
     finally:
         consumer.close()
     return found
+
+
+def versions_of(messages: list[Message]) -> dict[str, list[int]]:
+    """By key the versions of its events, in the order in which they first came."""
+    found: dict[str, list[int]] = defaultdict(list)
+    for message in messages:
+        version = int(dict(message.headers())["aggregate_version"])
+        if version not in found[message.key().decode()]:
+            found[message.key().decode()].append(version)
+    return dict(found)
 
 
 class Stage:

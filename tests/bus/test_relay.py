@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import defaultdict
 from datetime import datetime
 from itertools import count, islice
 from pathlib import Path
@@ -13,10 +12,9 @@ import orjson
 import pytest
 from aiokafka.partitioner import murmur2
 from apps import ACCOUNT, application
-from confluent_kafka import Message
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic
 from kafka_server import KafkaServer
-from stage import ANN, SECONDS, Stage, read, text_of
+from stage import ANN, SECONDS, Stage, read, text_of, versions_of
 
 from tusk_runtime.clock import to_datetime
 from tusk_runtime.errors import NotFound, StartFailed
@@ -72,16 +70,6 @@ async def test_each_event_leaves_in_order_by_aggregate(stage: Stage, kafka: str)
     messages = await asyncio.to_thread(read, kafka, f"{stage.prefix}.money", 400)
     assert len(messages) == 400
     assert versions_of(messages) == {account: list(range(2, 22)) for account in accounts}
-
-
-def versions_of(messages: list[Message]) -> dict[str, list[int]]:
-    """By key the versions of its events, in the order in which they first came."""
-    found: dict[str, list[int]] = defaultdict(list)
-    for message in messages:
-        version = int(dict(message.headers())["aggregate_version"])
-        if version not in found[message.key().decode()]:
-            found[message.key().decode()].append(version)
-    return dict(found)
 
 
 async def test_a_broker_that_dies_delays_and_loses_nothing(

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaProducer
@@ -166,6 +166,10 @@ async def _configs(
     }
 
 
+Acknowledged = Callable[[str, int, int, int], None]
+"""Is told of a topic, a partition, the offset of the first record of a batch, and how many it has."""
+
+
 class Producer:
     """Sends records, each acknowledged by all replicas in sync, in order for each key.
 
@@ -174,9 +178,11 @@ class Producer:
     stays lost.
     """
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, acknowledged: Acknowledged = lambda *_: None) -> None:
+        """`acknowledged` is told of each batch that a broker took."""
         self._address = address
         self._kafka = address.kafka
+        self._acknowledged = acknowledged
         self._client: AIOKafkaProducer | None = None
         self._batch_bytes = BATCH_BYTES
         self._partitions: dict[bytes, int] = {}
@@ -198,7 +204,7 @@ class Producer:
                 client = await self._started()
                 async with task_group() as group:
                     for (topic, partition), batches in self._batches(client, records).items():
-                        group.create_task(_sent(client, topic, partition, batches, records, outcomes))
+                        group.create_task(self._sent(client, topic, partition, batches, records, outcomes))
         except (KafkaError, OSError, TimeoutError) as error:
             await self.stop()
             raise Unavailable(await explained(error, self._address)) from error
@@ -232,6 +238,39 @@ class Producer:
             found = self._partitions[key] = (murmur2(key) & 0x7FFF_FFFF) % self._kafka.partitions
         return found
 
+    async def _sent(
+        self,
+        client: AIOKafkaProducer,
+        topic: str,
+        partition: int,
+        batches: Sequence[_Batch],
+        records: Sequence[Record],
+        outcomes: list[Exception | None],
+    ) -> None:
+        """Send the batches of a partition in order, and note which records are wrong for good."""
+        waits = []
+        for batch in batches:
+            waits.append(await client.send_batch(batch.builder, topic, partition=partition))
+        await hit("relay.sent")
+        for batch, wait in zip(batches, waits, strict=True):
+            try:
+                self._acknowledged(topic, partition, (await wait).offset, len(batch.records))
+            except FINAL as error:
+                if len(batch.records) == 1:
+                    outcomes[batch.records[0]] = error
+                    continue
+                for index in batch.records:  # one of these, and nobody says which
+                    record = records[index]
+                    builder = client.create_batch()
+                    builder.append(
+                        timestamp=record.timestamp, key=record.key, value=record.value, headers=record.headers
+                    )
+                    try:
+                        sent = await (await client.send_batch(builder, topic, partition=partition))
+                        self._acknowledged(topic, partition, sent.offset, 1)
+                    except FINAL as single:
+                        outcomes[index] = single
+
     async def _started(self) -> AIOKafkaProducer:
         if self._client is None:
             client = AIOKafkaProducer(
@@ -262,38 +301,6 @@ class _Batch(NamedTuple):
 
     builder: Any
     records: list[int]
-
-
-async def _sent(
-    client: AIOKafkaProducer,
-    topic: str,
-    partition: int,
-    batches: Sequence[_Batch],
-    records: Sequence[Record],
-    outcomes: list[Exception | None],
-) -> None:
-    """Send the batches of a partition in order, and note which records are wrong for good."""
-    waits = []
-    for batch in batches:
-        waits.append(await client.send_batch(batch.builder, topic, partition=partition))
-    await hit("relay.sent")
-    for batch, wait in zip(batches, waits, strict=True):
-        try:
-            await wait
-        except FINAL as error:
-            if len(batch.records) == 1:
-                outcomes[batch.records[0]] = error
-                continue
-            for index in batch.records:  # one of these, and nobody says which
-                record = records[index]
-                builder = client.create_batch()
-                builder.append(
-                    timestamp=record.timestamp, key=record.key, value=record.value, headers=record.headers
-                )
-                try:
-                    await (await client.send_batch(builder, topic, partition=partition))
-                except FINAL as single:
-                    outcomes[index] = single
 
 
 async def _closed(client: AIOKafkaProducer) -> None:

@@ -53,6 +53,12 @@ class Hands(ABC):
     async def rest(self) -> None:  # noqa: B027
         """Let go of what is held while events are handled. Never raises."""
 
+    async def rewound(self) -> None:  # noqa: B027
+        """Somebody moved the progress back, perhaps of another process: forget what stood in the way.
+
+        Raises Unavailable.
+        """
+
     @abstractmethod
     async def attempt(self, event: StoredEvent, letter: Letter) -> Letter | None:
         """Handle an event from where its letter stands. Gives the letter that is left; None: it is done.

@@ -74,7 +74,7 @@ class Followers:
         if kafka is not None and not self._taken_over(RELAY, (recorder.definition, kafka)):
             file = Path(application.document.root.span.source.name)
             context = context_of(encryption_of(kafka.tls, file), TLS) if kafka.tls is not None else None
-            hands = Relay(RELAY, recorder, Address(kafka, context), self._store.events, self._clock)
+            hands = Relay(RELAY, recorder, Address(kafka, context), self._store, self._clock)
             self._add(Follower(RELAY, PAGE, hands, self._store))
 
     def _consume(self, consumer: Consumer, application: Application) -> None:
@@ -134,6 +134,7 @@ class Followers:
                 RELAY, count, position, caller.user_id or "who has the token",
             )  # fmt: skip
             await self._store.deliveries.rewind(RELAY, position - 1)
+            await relay.hands.rewound()
             relay.look()
         return count
 
