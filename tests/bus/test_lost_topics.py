@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Iterator
 
 import pytest
 from confluent_kafka import TopicPartition
@@ -12,15 +13,19 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from kafka_server import KafkaServer
 from stage import ANN, Stage, read, versions_of
 
+from tusk_runtime.failpoints import set_points
+
 LOST = "lost records that were published"
 
 
 @pytest.fixture(autouse=True)
-def often(monkeypatch: pytest.MonkeyPatch) -> None:
+def often(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr("tusk_runtime.bus.kafka.CALL_SECONDS", 5.0)
     monkeypatch.setattr("tusk_runtime.bus.losses.CALL_SECONDS", 5.0)
     monkeypatch.setattr("tusk_runtime.bus.kafka.SEND_SECONDS", 5.0)
     monkeypatch.setattr("tusk_runtime.bus.losses.SURE_SECONDS", 0.2)
+    yield
+    set_points("")
 
 
 async def deleted(address: str, topic: str) -> None:
@@ -81,6 +86,9 @@ async def test_a_broker_that_lost_its_data(
         AdminClient({"bootstrap.servers": kafka_server.address}).list_topics, timeout=10
     )
     assert not [name for name in topics.topics if name.startswith(stage.prefix)]
+    # The relay tries again all the time, and knows then where it stood before somebody moves it back.
+    set_points("follower.claimed:delay=1")
+    await asyncio.sleep(2)
     await filled(stage, kafka_server.address, 1, list(range(2, 9)))
     assert not (await stage.relay()).error
 

@@ -14,7 +14,7 @@ from aiokafka.protocol.offset import OffsetRequest
 
 from tusk_runtime.bus.kafka import CALL_SECONDS, Address
 from tusk_runtime.bus.reasons import explained
-from tusk_runtime.errors import Unavailable
+from tusk_runtime.errors import Conflict, Unavailable
 from tusk_runtime.events import new_id
 from tusk_runtime.store.deliveries import Deliveries
 
@@ -23,8 +23,9 @@ Ends = Mapping[str, Mapping[int, int]]
 
 LOST = 1 << 62
 """What is kept in place of a number of records when a topic lost some."""
-SURE_SECONDS = 1.0
-"""After what time a loss is looked at once more before it is told."""
+SURE_LOOKS = 2
+SURE_SECONDS = 2.0
+"""A loss is looked at so many times more, each after that time, before it is told."""
 _LATEST = -1
 _UNCOMMITTED = 0
 
@@ -61,16 +62,20 @@ class Losses:
     async def look(self, address: Address, *, learn: bool) -> None:
         """Compare the topics with what is known of them; with `learn` the store is asked for that first.
 
-        Raises Unavailable where no broker answers, and as long as a loss is not forgotten.
+        Raises Unavailable where no broker answers, and as long as a loss is not forgotten; Conflict if
+        another process knows more.
         """
         found = await ends_of(address, self._topics)
         if learn:
             await self._learn()
             await self.check()
-        if any(self._lacks(topic, found) for topic in self._topics):
-            await asyncio.sleep(SURE_SECONDS)
-            found = await ends_of(address, self._topics)
-            self._shrunk.update(topic for topic in self._topics if self._lacks(topic, found))
+        lost = self._lacking(found)
+        for _ in range(SURE_LOOKS):
+            if lost:
+                await asyncio.sleep(SURE_SECONDS)
+                found = await ends_of(address, self._topics)
+                lost &= self._lacking(found)
+        self._shrunk |= lost
         await self.check()
         for topic, ends in found.items():
             self._ends[topic].update(ends)
@@ -108,15 +113,22 @@ class Losses:
             await self._deliveries.save(self._name(topic), claim.epoch, 0)
 
     async def _learn(self) -> None:
-        """Read what the store knows. What this process knows counts, too, if nobody else wrote meanwhile."""
+        """Read what the store knows. What this process knows counts, too, if nobody else wrote meanwhile.
+
+        Raises Conflict if somebody did: the progress was moved back then, behind the back of this process.
+        """
+        others = False
         for topic in self._topics:
             claim = await self._deliveries.claim(self._name(topic), self._holder, 0, begin=0)
             if claim is None:
                 raise Unavailable("another process looks at the topics")
             if claim.epoch != self._epochs.get(topic):
+                others |= topic in self._epochs
                 self._epochs[topic], self._kept[topic] = claim
                 self._ends[topic] = {}
                 self._shrunk.discard(topic)
+        if others:
+            raise Conflict("another process publishes, or somebody asked for a republish")
 
     def _name(self, topic: str) -> str:
         return f"{self._group}/{topic}"
@@ -124,8 +136,11 @@ class Losses:
     def _count(self, topic: str) -> int:
         return sum(self._ends[topic].values())
 
-    def _lacks(self, topic: str, found: Ends) -> bool:
-        ends = found.get(topic, {})
+    def _lacking(self, found: Ends) -> set[str]:
+        """The topics that are shorter than they were."""
+        return {topic for topic in self._topics if self._lacks(topic, found.get(topic, {}))}
+
+    def _lacks(self, topic: str, ends: Mapping[int, int]) -> bool:
         less = any(ends.get(partition, 0) < end for partition, end in self._ends[topic].items())
         return less or sum(ends.values()) < self._kept[topic]
 
@@ -172,6 +187,6 @@ async def _ends(client: AIOKafkaClient, topics: Sequence[str]) -> Ends:
         for name, parts in answer.topics:
             for partition, code, _, offset in parts:
                 if code:
-                    raise for_code(code)(name)
+                    raise KafkaError(f"the broker that has `{name}` is not ready ({for_code(code).__name__})")
                 found[name][partition] = offset
     return found
