@@ -14,8 +14,10 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from support import ROOT, dying_with_us, missing
 
@@ -36,11 +38,11 @@ SETTINGS = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.bootstrap.servers=127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}{listeners}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}{advertised}
 inter.broker.listener.name=PLAINTEXT
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT{protocols}
 log.dirs={data}
 num.partitions=1
 default.replication.factor=1
@@ -64,13 +66,32 @@ num.io.threads=4
 
 
 class KafkaServer:
-    """A broker with a folder of its own, which keeps its ports and its data over every restart."""
+    """A broker with a folder of its own, which keeps its ports and its data over every restart.
 
-    def __init__(self, libraries: Path, folder: Path, *, settings: Sequence[str] = ()) -> None:
+    Tests that ask for more than open connections have further listeners, by name and protocol, each on a port of
+    its own: `ports`. These are advertised at localhost, or as `hosts` says. `settings` are read again at each
+    start, `users` are what `--add-scram` takes.
+    """
+
+    def __init__(
+        self,
+        libraries: Path,
+        folder: Path,
+        *,
+        settings: Sequence[str] = (),
+        listeners: Mapping[str, str] = MappingProxyType({}),
+        users: Sequence[str] = (),
+        hosts: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.libraries = libraries
         self.folder = folder
         self.port = 0
+        self.ports: dict[str, int] = {}
         self.settings = settings
+        self._listeners = listeners
+        self._users = users
+        self._hosts = hosts
+        self._given = ""
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -87,13 +108,27 @@ class KafkaServer:
     def make(self) -> None:
         """Choose its ports, and make the folder of its data. Raises RuntimeError with what Kafka printed."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.port, controller = _free_ports(2)
-        given = SETTINGS.format(port=self.port, controller=controller, data=self.folder / "data")
-        self._properties.write_text(given + "\n".join(self.settings) + "\n")
+        self.port, controller, *further = _free_ports(2 + len(self._listeners))
+        self.ports = dict(zip(self._listeners, further, strict=True))
+        self._given = SETTINGS.format(
+            port=self.port, controller=controller, data=self.folder / "data",
+            listeners="".join(f",{name}://localhost:{port}" for name, port in self.ports.items()),
+            advertised="".join(
+                f",{name}://{self._hosts.get(name, 'localhost')}:{port}" for name, port in self.ports.items()
+            ),
+            protocols="".join(f",{name}:{protocol}" for name, protocol in self._listeners.items()),
+        )  # fmt: skip
+        self.format()
+
+    def format(self) -> None:
+        """Make the folder of its data, after whatever was there. Raises RuntimeError with what Kafka printed."""
+        shutil.rmtree(self.folder / "data", ignore_errors=True)
+        self._configure()
+        users = [part for user in self._users for part in ("--add-scram", user)]
         with self._log.open("ab") as log:
             made = subprocess.run(
                 self._java("kafka.tools.StorageTool", "format", "--standalone", "-t", _cluster_id(),
-                           "-c", str(self._properties)),
+                           "-c", str(self._properties), *users),
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.folder,
             )  # fmt: skip
         if made.returncode:
@@ -106,6 +141,7 @@ class KafkaServer:
 
     def spawn(self) -> None:
         """Start it without waiting. It ends with the thread that does this, so no worker of an event loop may."""
+        self._configure()
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [*dying_with_us(), *self._java("kafka.Kafka", str(self._properties))],
@@ -158,6 +194,9 @@ class KafkaServer:
     def printed(self) -> str:
         """The end of its log."""
         return self._log.read_text(errors="replace")[-2000:]
+
+    def _configure(self) -> None:
+        self._properties.write_text(self._given + "\n".join(self.settings) + "\n")
 
     @property
     def _properties(self) -> Path:
@@ -215,11 +254,11 @@ def require_kafka() -> None:
 
 
 @contextlib.contextmanager
-def private_kafka(*settings: str) -> Iterator[KafkaServer]:
+def private_kafka(*settings: str, **options: Any) -> Iterator[KafkaServer]:
     """A broker that runs, and may be killed and frozen. Further settings are lines of `server.properties`."""
     require_kafka()
     with tempfile.TemporaryDirectory(prefix="tusk-kafka-", ignore_cleanup_errors=True) as folder:
-        server = KafkaServer(LIBRARIES, Path(folder), settings=settings)
+        server = KafkaServer(LIBRARIES, Path(folder), settings=settings, **options)
         server.make()
         try:
             server.start()

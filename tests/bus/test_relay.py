@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import uuid
-from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from itertools import count, islice
 from pathlib import Path
@@ -15,103 +12,18 @@ import orjson
 import pytest
 from aiokafka.partitioner import murmur2
 from apps import ACCOUNT, application
-from confluent_kafka import Consumer, KafkaError, Message
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic
 from kafka_server import KafkaServer
+from stage import ANN, SECONDS, Stage, read, text_of, versions_of
 
 from tusk_runtime.clock import to_datetime
 from tusk_runtime.errors import NotFound, StartFailed
-from tusk_runtime.events import Caller, StoredEvent, id_text
+from tusk_runtime.events import id_text
 from tusk_runtime.language.diagnostics import Problems
 from tusk_runtime.language.load import load_text
 from tusk_runtime.model.build import build
 from tusk_runtime.running.runtime import Runtime
-from tusk_runtime.running.service import PartStatus
 from tusk_runtime.store.sqlite import SqliteStore
-
-ANN = Caller("ann")
-SECONDS = 20.0
-
-
-def text_of(address: str, prefix: str, more: str = "") -> str:
-    return f"""{ACCOUNT}
-[event_categories]
-accounts: ["Opened", "Closed"]
-money: ["Deposited"]
-[event_store]
-streaming: "kafka"
-[store_config]
-kafka: {{ brokers: "{address}", topic_prefix: "{prefix}", partitions: 3 {more} }}
-"""
-
-
-def read(address: str, topic: str, count: int, seconds: float = SECONDS) -> list[Message]:
-    """All messages of a topic: at least `count`, and those that come in the second after these."""
-    consumer = Consumer(
-        {"bootstrap.servers": address, "group.id": uuid.uuid4().hex, "auto.offset.reset": "earliest"}
-    )
-    consumer.subscribe([topic])
-    found: list[Message] = []
-    try:
-        while len(found) < count:
-            message = consumer.poll(seconds)
-            assert message is not None, f"{len(found)} of {count} messages"
-            if message.error() is None:
-                found.append(message)
-            else:
-                assert message.error().code() != KafkaError.UNKNOWN_TOPIC_OR_PART, message.error()
-        while (message := consumer.poll(1.0)) is not None:
-            found.append(message)
-    finally:
-        consumer.close()
-    return found
-
-
-class Stage:
-    """An application on a store of its own, which outlives its runtimes."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.prefix = f"test-{uuid.uuid4().hex[:12]}"
-        self.runtime: Runtime
-
-    async def start(self, address: str, more: str = "") -> None:
-        store = SqliteStore(self.folder / "store.db")
-        self.runtime = Runtime(application(text_of(address, self.prefix, more)), store)
-        await self.runtime.start()
-
-    async def open(self, *accounts: str) -> None:
-        for account in accounts:
-            await self.runtime.execute("Open", {"owner": "ann"}, aggregate_id=account, caller=ANN)
-
-    async def deposit(self, account: str, count: int = 1, **more: str) -> None:
-        for _ in range(count):
-            await self.runtime.execute("Deposit", {"amount": "1", **more}, aggregate_id=account, caller=ANN)
-
-    async def relay(self) -> PartStatus:
-        return next(part for part in (await self.runtime.status()).parts if part.name == "@relay")
-
-    async def until(self, holds: Callable[[PartStatus], bool], seconds: float = SECONDS) -> PartStatus:
-        async with asyncio.timeout(seconds):
-            while not holds(part := await self.relay()):
-                await asyncio.sleep(0.05)
-        return part
-
-    async def published(self, seconds: float = SECONDS) -> None:
-        await self.until(lambda part: part.lag == 0 and not part.error, seconds)
-
-    async def events(self, type_: str) -> list[StoredEvent]:
-        return [
-            event for event in await self.runtime._store.events.read(limit=100_000) if event.type == type_
-        ]
-
-
-@pytest.fixture
-async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    stage = Stage(tmp_path)
-    yield stage
-    if hasattr(stage, "runtime"):
-        await stage.runtime.stop()
 
 
 async def test_events_leave_with_all_that_there_is_to_know(stage: Stage, kafka: str) -> None:
@@ -158,16 +70,6 @@ async def test_each_event_leaves_in_order_by_aggregate(stage: Stage, kafka: str)
     messages = await asyncio.to_thread(read, kafka, f"{stage.prefix}.money", 400)
     assert len(messages) == 400
     assert versions_of(messages) == {account: list(range(2, 22)) for account in accounts}
-
-
-def versions_of(messages: list[Message]) -> dict[str, list[int]]:
-    """By key the versions of its events, in the order in which they first came."""
-    found: dict[str, list[int]] = defaultdict(list)
-    for message in messages:
-        version = int(dict(message.headers())["aggregate_version"])
-        if version not in found[message.key().decode()]:
-            found[message.key().decode()].append(version)
-    return dict(found)
 
 
 async def test_a_broker_that_dies_delays_and_loses_nothing(

@@ -421,6 +421,8 @@ async def test_a_topic_that_is_made_anew_is_an_alarm(
     topic, admin = f"{bank.name}.money", AdminClient({"bootstrap.servers": bank.address})
     await asyncio.to_thread(admin.delete_topics([topic])[topic].result, 30)
     await bank.deposit("a", "20", 1)
+    await bank.until("@relay", lambda part: "lost" in part.error, 60)
+    await bank.runtime.republish(await bank.runtime._store.events.head(), caller=ANN)
     part = await bank.until("Clerk", lambda part: "went back" in part.error, 60)
     assert "`tusk republish`" in part.error
     await bank.runtime.republish(1, caller=ANN)

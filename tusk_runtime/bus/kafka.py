@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaProducer
@@ -23,6 +23,7 @@ from aiokafka.errors import (
 )
 from aiokafka.partitioner import murmur2
 
+from tusk_runtime.bus.reasons import explained
 from tusk_runtime.bus.records import Record
 from tusk_runtime.errors import Unavailable
 from tusk_runtime.failpoints import hit
@@ -43,9 +44,9 @@ FINAL: tuple[type[Exception], ...] = (
     MessageSizeTooLargeError,
     RecordListTooLargeError,
     InvalidTopicError,
-    TopicAuthorizationFailedError,
 )
 """What is wrong with the record itself, so that sending it again would not help."""
+FORBIDDEN = TopicAuthorizationFailedError.errno
 
 log = logging.getLogger("tusk.kafka")
 # While no broker answers the client says so many times a second; here it is said once, and in the status.
@@ -96,7 +97,7 @@ class Topics:
                 await self._check_partitions(admin, names)
                 return await self._limits(admin, names)
         except (KafkaError, OSError, TimeoutError) as error:
-            raise Unavailable(explained(error, self._kafka)) from error
+            raise Unavailable(await explained(error, self._address)) from error
         finally:
             with contextlib.suppress(Exception):
                 async with asyncio.timeout(CALL_SECONDS):
@@ -115,6 +116,8 @@ class Topics:
         )
         for name, code, *message in answer.topic_errors:
             error = for_code(code)
+            if error is TopicAuthorizationFailedError:
+                raise TopicAuthorizationFailedError(name)
             if code and error is not TopicAlreadyExistsError:
                 why = message[0] if message and message[0] else error.__name__
                 raise Unavailable(f"the topic `{name}` cannot be made: {why}")
@@ -131,6 +134,10 @@ class Topics:
         async with asyncio.timeout(CALL_SECONDS):
             while True:
                 described = {each["topic"]: each for each in await admin.describe_topics(list(names))}
+                if any(each["error_code"] == FORBIDDEN for each in described.values()):
+                    raise TopicAuthorizationFailedError(
+                        *(name for name, each in described.items() if each["error_code"] == FORBIDDEN)
+                    )
                 if all(not described[name]["error_code"] for name in names if name in described):
                     break
                 await asyncio.sleep(0.1)  # a new topic takes a moment to be known
@@ -161,6 +168,10 @@ async def _configs(
     }
 
 
+Acknowledged = Callable[[str, int, int, int], None]
+"""Is told of a topic, a partition, the offset of the first record of a batch, and how many it has."""
+
+
 class Producer:
     """Sends records, each acknowledged by all replicas in sync, in order for each key.
 
@@ -169,9 +180,11 @@ class Producer:
     stays lost.
     """
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, acknowledged: Acknowledged = lambda *_: None) -> None:
+        """`acknowledged` is told of each batch that a broker took."""
         self._address = address
         self._kafka = address.kafka
+        self._acknowledged = acknowledged
         self._client: AIOKafkaProducer | None = None
         self._batch_bytes = BATCH_BYTES
         self._partitions: dict[bytes, int] = {}
@@ -193,10 +206,10 @@ class Producer:
                 client = await self._started()
                 async with task_group() as group:
                     for (topic, partition), batches in self._batches(client, records).items():
-                        group.create_task(_sent(client, topic, partition, batches, records, outcomes))
+                        group.create_task(self._sent(client, topic, partition, batches, records, outcomes))
         except (KafkaError, OSError, TimeoutError) as error:
             await self.stop()
-            raise Unavailable(explained(error, self._kafka)) from error
+            raise Unavailable(await explained(error, self._address)) from error
         except BaseException:
             await self.stop()
             raise
@@ -226,6 +239,39 @@ class Producer:
                 self._partitions.clear()
             found = self._partitions[key] = (murmur2(key) & 0x7FFF_FFFF) % self._kafka.partitions
         return found
+
+    async def _sent(
+        self,
+        client: AIOKafkaProducer,
+        topic: str,
+        partition: int,
+        batches: Sequence[_Batch],
+        records: Sequence[Record],
+        outcomes: list[Exception | None],
+    ) -> None:
+        """Send the batches of a partition in order, and note which records are wrong for good."""
+        waits = []
+        for batch in batches:
+            waits.append(await client.send_batch(batch.builder, topic, partition=partition))
+        await hit("relay.sent")
+        for batch, wait in zip(batches, waits, strict=True):
+            try:
+                self._acknowledged(topic, partition, (await wait).offset, len(batch.records))
+            except FINAL as error:
+                if len(batch.records) == 1:
+                    outcomes[batch.records[0]] = error
+                    continue
+                for index in batch.records:  # one of these, and nobody says which
+                    record = records[index]
+                    builder = client.create_batch()
+                    builder.append(
+                        timestamp=record.timestamp, key=record.key, value=record.value, headers=record.headers
+                    )
+                    try:
+                        sent = await (await client.send_batch(builder, topic, partition=partition))
+                        self._acknowledged(topic, partition, sent.offset, 1)
+                    except FINAL as single:
+                        outcomes[index] = single
 
     async def _started(self) -> AIOKafkaProducer:
         if self._client is None:
@@ -259,49 +305,8 @@ class _Batch(NamedTuple):
     records: list[int]
 
 
-async def _sent(
-    client: AIOKafkaProducer,
-    topic: str,
-    partition: int,
-    batches: Sequence[_Batch],
-    records: Sequence[Record],
-    outcomes: list[Exception | None],
-) -> None:
-    """Send the batches of a partition in order, and note which records are wrong for good."""
-    waits = []
-    for batch in batches:
-        waits.append(await client.send_batch(batch.builder, topic, partition=partition))
-    await hit("relay.sent")
-    for batch, wait in zip(batches, waits, strict=True):
-        try:
-            await wait
-        except FINAL as error:
-            if len(batch.records) == 1:
-                outcomes[batch.records[0]] = error
-                continue
-            for index in batch.records:  # one of these, and nobody says which
-                record = records[index]
-                builder = client.create_batch()
-                builder.append(
-                    timestamp=record.timestamp, key=record.key, value=record.value, headers=record.headers
-                )
-                try:
-                    await (await client.send_batch(builder, topic, partition=partition))
-                except FINAL as single:
-                    outcomes[index] = single
-
-
 async def _closed(client: AIOKafkaProducer) -> None:
     # What it still holds is sent again by the next one: nothing to wait for.
     with contextlib.suppress(Exception):
         async with asyncio.timeout(2.0):
             await client.stop()
-
-
-def explained(error: BaseException, kafka: Kafka) -> str:
-    """What an error of the client means, for people; the password is not in it."""
-    brokers = ", ".join(kafka.brokers)
-    text = str(error) or type(error).__name__
-    if isinstance(error, TimeoutError):
-        text = "no answer in time"
-    return f"Kafka at {brokers}: {text}"

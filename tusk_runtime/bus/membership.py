@@ -18,7 +18,8 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
 )
 
-from tusk_runtime.bus.kafka import CALL_SECONDS, CLIENT, Address, explained
+from tusk_runtime.bus.kafka import CALL_SECONDS, CLIENT, Address
+from tusk_runtime.bus.reasons import explained
 from tusk_runtime.errors import Unavailable
 from tusk_runtime.following.messages import Message
 
@@ -271,7 +272,7 @@ class Membership:
             names = ", ".join(f"`{topic}`" for topic in self._topics)
             raise Unavailable(f"the application may not read all of {names}") from error
         except (KafkaError, OSError, TimeoutError) as error:
-            raise Unavailable(explained(error, self._address.kafka)) from error
+            raise Unavailable(await explained(error, self._address)) from error
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]

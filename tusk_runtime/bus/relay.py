@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
+from time import monotonic
 
 import orjson
 
 from tusk_runtime.bus.kafka import Address, Producer, Topics
+from tusk_runtime.bus.losses import Losses
 from tusk_runtime.bus.records import Record, Recorder, Unpublishable
 from tusk_runtime.clock import Clock
+from tusk_runtime.errors import TuskError, Unavailable
 from tusk_runtime.events import StoredEvent
 from tusk_runtime.failpoints import hit
 from tusk_runtime.following.hands import Changes, EventHands, key_of
 from tusk_runtime.following.letters import LOG
-from tusk_runtime.store.deliveries import Letter
-from tusk_runtime.store.protocol import EventStore
+from tusk_runtime.store.deliveries import Deliveries, Letter
+from tusk_runtime.store.protocol import Store
 
 PAGE = 5000
 """Events that are on their way at a time."""
 ENVELOPE = 4096
 """Bytes of a record beside its value, generously: an id has at most 200 characters, a name 100."""
+LOOK_SECONDS = 5.0
+"""How often the topics are looked at: whether they lost anything."""
 
 
 class Relay(EventHands):
@@ -28,22 +34,25 @@ class Relay(EventHands):
     A page counts as published when every record of it is acknowledged; until then all of it is sent again:
     each record arrives at least once, those of an aggregate in order. A record that can never be sent parks
     its aggregate. Its size is looked at before anything is sent, since one that a broker refuses would be
-    overtaken by those behind it.
+    overtaken by those behind it. A topic that lost records halts all: what came later would stand before what
+    is published again.
     """
 
-    def __init__(
-        self, group: str, recorder: Recorder, address: Address, events: EventStore, clock: Clock
-    ) -> None:
-        super().__init__(group, recorder.types, 1, events, clock)
+    def __init__(self, group: str, recorder: Recorder, address: Address, store: Store, clock: Clock) -> None:
+        super().__init__(group, recorder.types, 1, store.events, clock)
         self._recorder = recorder
+        self._address = address
         self._names = sorted(set(address.kafka.topics.values()))
-        self._producer = Producer(address)
+        self._losses = Losses(group, self._names, store.deliveries)
+        self._looked = 0.0
+        self._producer = Producer(address, self._losses.acknowledged)
         self._topics = Topics(address)
         self._limits: Mapping[str, int] = {}
         self.published = 0
 
     async def prepare(self) -> None:
-        """Make the topics that are not there. Raises Unavailable."""
+        """Make the topics that are not there. Raises Unavailable, also if one lost records."""
+        await self._look(learn=True)
         self._limits = await self._topics.ensure(self._names)
         await self._producer.take(min(self._limits.values()))
         await hit("relay.prepared")
@@ -51,6 +60,26 @@ class Relay(EventHands):
     async def rest(self) -> None:
         """Let go of the connections."""
         await self._producer.stop()
+        with contextlib.suppress(TuskError):
+            await self._losses.keep()
+
+    async def rewound(self) -> None:
+        """What topics lost, if anything, is published again, or given up. Raises Unavailable."""
+        await self._losses.forget()
+
+    async def handle_due(self, deliveries: Deliveries) -> Changes:
+        """Look at the topics from time to time, and handle the letters that are due. Raises Unavailable."""
+        if monotonic() - self._looked >= LOOK_SECONDS:
+            await self._look()
+        return await super().handle_due(deliveries)
+
+    async def _look(self, *, learn: bool = False) -> None:
+        try:
+            await self._losses.look(self._address, learn=learn)
+        except Unavailable:
+            await self._producer.stop()  # it asks for its topics: brokers may make what is asked for
+            raise
+        self._looked = monotonic()
 
     async def handle(self, page: Sequence[StoredEvent], reached: int) -> Changes:
         """Publish a page. Raises Unavailable if all of it has to be sent again."""
@@ -71,6 +100,7 @@ class Relay(EventHands):
                 letters[event.position] = self._parked(event, unpublishable)
         await hit("relay.recorded")
         outcomes = await self._producer.send([record for _, record in sent])
+        await self._losses.check()
         await hit("relay.acknowledged")
         for (event, _), error in zip(sent, outcomes, strict=True):
             if error is None:

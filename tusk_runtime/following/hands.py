@@ -64,6 +64,12 @@ class Hands(ABC, Generic[T]):
     async def rest(self) -> None:
         """Let go of what is held while pages are handled. Never raises."""
 
+    async def rewound(self) -> None:
+        """Somebody moved the progress back, perhaps of another process: forget what stood in the way.
+
+        Raises Unavailable.
+        """
+
     @abstractmethod
     async def attempt(self, item: T, letter: Letter) -> Letter | None:
         """Handle one from where its letter stands. Gives the letter that is left; None: it is done.

@@ -81,7 +81,7 @@ class Followers:
 
         recorder = Recorder(application)
         if not self._taken_over(RELAY, (recorder.definition, address.kafka)):
-            hands = Relay(RELAY, recorder, address, self._store.events, self._clock)
+            hands = Relay(RELAY, recorder, address, self._store, self._clock)
             self._add(Follower(RELAY, PAGE, hands, self._store))
 
     def _consume(self, consumer: Consumer, application: Application) -> None:
@@ -175,6 +175,7 @@ class Followers:
                 RELAY, count, position, caller.user_id or "who has the token",
             )  # fmt: skip
             await self._store.deliveries.rewind(relay.group, position - 1)
+            await relay.hands.rewound()
             relay.look()
         return count
 
