@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import random
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -291,6 +293,16 @@ async def test_each_message_takes_effect_once(stage: Stage, header: str) -> None
     await acceptor.accept(message(content, 9, headers={header: "m2"}))
     await acceptor.accept(message(content, 9, headers={header: ""}))
     assert len(await stage.events()) == 7
+
+
+async def test_all_come_three_times(stage: Stage) -> None:
+    """At once, and in any order: none takes effect twice."""
+    acceptor = stage.acceptor(rule())
+    found = [message({"account": "a", "amount": 1}, offset) for offset in range(100)] * 3
+    random.Random(7).shuffle(found)
+    accepted = await asyncio.gather(*(acceptor.accept(each) for each in found))
+    assert len(await stage.events()) == 100
+    assert len({each.command_id for each in accepted if each is not None}) == 100
 
 
 async def test_the_id_of_a_rule_wins(stage: Stage) -> None:

@@ -97,7 +97,7 @@ def application() -> Any:
         events=events,
         stored=StoredTypes(events),
         projections={},
-        consumers={"Bank": SimpleNamespace(accepted_topics=("payments",))},
+        consumers={},
     )
 
 

@@ -247,9 +247,9 @@ class Query(NamedTuple):
 
 
 class Step(NamedTuple):
-    """A line of a test's `when`: a command, an event, or time that passes."""
+    """A line of a test's `when`: a command, an event, a message of the topic `name`, or time that passes."""
 
-    kind: Literal["command", "event", "after"]
+    kind: Literal["command", "event", "message", "after"]
     name: str
     fields: Node | None
     span: Span
@@ -278,6 +278,7 @@ class TestCase:
     state: tuple[Expected, ...]
     rows: tuple[Expected, ...]
     query: tuple[Expected, ...]
+    dead_letters: Expected | None
     now: int
     by: Mapping[str, Any] | None
     span: Span

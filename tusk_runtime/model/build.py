@@ -118,7 +118,7 @@ def _read_all(document: Document, file: str, problems: Problems, found: Problems
     queries.read(b)
     what = settings.read(b, file)
     consumers.read(b, what)
-    cases = tests.read(b)
+    cases = tests.read(b, what)
     reacting = reactions.read(b, root)
     checks.check(b)
     problems.extend(without_follow_ups(found, problems, root))

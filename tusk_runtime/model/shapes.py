@@ -104,7 +104,7 @@ SHAPES: Mapping[str, Shape] = {
     "event → operations": lambda inner: named(many(inner)),
     "event → actions": lambda inner: named(many(inner)),
     "events": lambda inner: many(either(TEXT, inner)),
-    "commands, events, `after`": lambda inner: many(either(TEXT, inner)),
+    "commands, events, `message`, `after`": alone(many(either(TEXT, MAP))),
     "events, or a map of expectations": lambda inner: either(inner, TEXT, several(either(TEXT, MAP))),
     "list of aggregates": alone(many(either(TEXT, MAP))),
     "projection → rows": alone(many(either(TEXT, MAP))),

@@ -18,6 +18,7 @@ from tusk_runtime.projections.fold import RowCodec, table_of
 from tusk_runtime.running.backends import memory_store
 from tusk_runtime.running.runtime import Runtime
 from tusk_runtime.store.protocol import Decision, NewEvent, Store, StreamId
+from tusk_runtime.testing.arriving import message_of
 from tusk_runtime.testing.values import ABSENT, Difference, compare, person, prepared, wanted
 from tusk_runtime.types import DURATION, Record, Type, Validator
 
@@ -61,6 +62,8 @@ class _Stage:
         self._codecs: Mapping[str, EventCodec] = codecs_of(application)
         self._caller = _caller(case.by)
         self._refusal: tuple[str, str] | None = None
+        self._messages = 0
+        self._not_taken = 0
         self._wrong: list[Difference] = []
 
     async def run(self) -> list[Difference]:
@@ -89,6 +92,8 @@ class _Stage:
                 self._differ("after", "a duration such as 2d", duration, step)
                 return
             self._clock.advance(duration)
+        elif step.kind == "message":
+            await self._message(step)
         else:
             await self._command(step)
 
@@ -155,6 +160,27 @@ class _Stage:
             if self._case.rejected is None or step is not self._case.when[-1]:
                 self._differ(step.name, "accepted", f"refused: {_told(refusal)}", step)
 
+    async def _message(self, step: Step) -> None:
+        """Hand over a message; where the test says how many dead letters there are, it may be one."""
+        self._messages += 1
+        try:
+            message = message_of(step, self._messages, self._application, self._clock.now())
+            await self._runtime.take_message(
+                message.topic, message.value or b"", key=message.key, headers=message.headers
+            )
+        except Refused as refusal:
+            self._not_taken += 1
+            self._refusal = (refusal.message, _told(refusal))
+            case = self._case
+            if case.dead_letters is None and (case.rejected is None or step is not case.when[-1]):
+                self._differ(f"message of {step.name}", "taken", f"not taken: {_told(refusal)}", step)
+
+    async def _check_dead_letters(self, expected: Expected) -> None:
+        counts = await self._store.deliveries.counts()
+        kept = sum(each.get("parked", 0) + each.get("refused", 0) for each in counts.values())
+        if kept + self._not_taken != int(expected.name):
+            self._differ("dead_letters", int(expected.name), kept + self._not_taken, expected)
+
     async def _check(self, before: int) -> None:
         case = self._case
         stored = [
@@ -185,6 +211,8 @@ class _Stage:
             await self._check_rows(expected)
         for expected in case.query:
             await self._check_query(expected)
+        if case.dead_letters is not None:
+            await self._check_dead_letters(case.dead_letters)
 
     def _counts(self, stored: StoredEvent) -> bool:
         """Whether an event is compared: the runtime's own are where the test names them."""

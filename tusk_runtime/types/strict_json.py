@@ -22,6 +22,7 @@ _BOM = b"\xef\xbb\xbf"
 # A string that never ends runs to the end of the text, so that the search starts once and stays linear.
 _STRINGS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _NUMBERS = re.compile(rb"-?[0-9]++(?P<rest>(?:\.[0-9]*+)?+(?:[eE][+-]?+[0-9]*+)?+)")
+_RUNS = re.compile(rb"[0-9]{19,}")
 _NO_NUMBERS = re.compile(rb"\b(?:NaN|Infinity)\b")
 _ONE_KIND = bytes.maketrans(b"{}", b"[]")
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
@@ -94,6 +95,9 @@ def nests_deeper(content: bytes, limit: int) -> bool:
 
 
 def _holds_large_integer(content: bytes) -> bool:
+    # Digits that are not too many anywhere, in texts and fractions neither: this is how ids of 19 look.
+    if all(_fits(found[0]) for found in _RUNS.finditer(content)):
+        return False
     for found in _NUMBERS.finditer(_STRINGS.sub(b'""', content)):
         digits = found[0].removeprefix(b"-")
         if found["rest"] or len(digits) < len(_LONG):
@@ -101,6 +105,10 @@ def _holds_large_integer(content: bytes) -> bool:
         if len(digits) > len(_LONG) or not MIN_INTEGER <= int(found[0]) <= MAX_INTEGER:
             return True
     return False
+
+
+def _fits(digits: bytes) -> bool:
+    return len(digits) == len(_LONG) and int(digits) <= MAX_INTEGER
 
 
 def _refuse_doubled(content: bytes) -> None:

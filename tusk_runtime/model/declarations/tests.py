@@ -10,10 +10,14 @@ from tusk_runtime.clock import to_microseconds
 from tusk_runtime.language.diagnostics import Code
 from tusk_runtime.language.document import Entry, MapNode, Node, ScalarNode
 from tusk_runtime.model.application import Expected, Step, TestCase
-from tusk_runtime.model.codes import BAD_TEST, NOT_YET, UNDECLARED_COMMAND
+from tusk_runtime.model.codes import BAD_TEST, UNDECLARED_COMMAND
+from tusk_runtime.model.configuration import Settings
 from tusk_runtime.model.context import Building, suggest
+from tusk_runtime.model.declarations.arriving import MESSAGE_KEYS, read_message
+from tusk_runtime.model.declarations.topics import Publishing
+from tusk_runtime.model.kafka import categories
 from tusk_runtime.model.named_types import is_open
-from tusk_runtime.model.reader import DESCRIPTION, LATER_HELP, Key, Reader, items_of, wrong_type
+from tusk_runtime.model.reader import DESCRIPTION, Key, Reader, items_of, wrong_type
 from tusk_runtime.types import DURATION, Record, read_value
 
 QUERY_KEYS = (
@@ -30,19 +34,36 @@ THEN_KEYS = (
     DESCRIPTION,
     Key("events", "events", "Exactly these since `given`, in order; a list in place of the map means this."),
     Key("includes", "events", "At least these, in order."),
-    Key("rejected", "`true` or text", "The last command is refused; with this in its message."),
+    Key(
+        "rejected",
+        "`true` or text",
+        "The last command is refused, or the last message not taken; with this in the reason.",
+    ),
     Key("state", "list of aggregates", "The state of aggregates."),
     Key("rows", "projection → rows", "All rows of a projection, in any order."),
     Key("query", "query → `params`, `rows`", "What a query answers.", keys=QUERY_KEYS),
     Key("sends", "list", "The commands that were sent.", later=True),
     Key("calls", "list", "The calls to the outside.", later=True),
-    Key("dead_letters", "number", "How many.", later=True),
+    Key(
+        "dead_letters",
+        "number",
+        "How many events and messages could not be handled. Where nothing is said, every message is taken.",
+    ),
     Key("saga", "saga → state", "The states of sagas.", later=True),
+)
+WHEN_KEYS = (
+    Key("message", "map", "What others write to a topic.", keys=MESSAGE_KEYS),
+    Key("after", "duration", "So much time passes."),
 )
 KEYS = (
     DESCRIPTION,
     Key("given", "events", "What has happened before, as facts."),
-    Key("when", "commands, events, `after`", 'What happens; `after: "2d"` lets time pass.'),
+    Key(
+        "when",
+        "commands, events, `message`, `after`",
+        'What happens; `after: "2d"` lets time pass.',
+        keys=WHEN_KEYS,
+    ),
     Key("then", "events, or a map of expectations", "What must be so.", required=True, keys=THEN_KEYS),
     Key("now", "datetime", "The time at which the test begins; 2026-01-01T00:00:00Z where nothing is said."),
     Key(
@@ -59,21 +80,23 @@ BESIDE = ("aggregate_id",)
 """What may stand beside the fields of an event, a command or a state."""
 
 
-def read(b: Building) -> dict[str, TestCase]:
+def read(b: Building, settings: Settings) -> dict[str, TestCase]:
     """All tests by name."""
     found = {}
+    publishing = Publishing(b, settings.kafka, categories(b))
     for entry, node in b.declarations("tests"):
         reader = Reader(node, KEYS, f"the test `{entry.key}`", b.problems, entry.key_span)
-        found[entry.key] = _Case(b, reader).read(entry.key)
+        found[entry.key] = _Case(publishing, reader).read(entry.key)
     return found
 
 
 class _Case:
     """One test that is being read."""
 
-    def __init__(self, b: Building, reader: Reader) -> None:
-        self.b = b
-        self.problems = b.problems
+    def __init__(self, publishing: Publishing, reader: Reader) -> None:
+        self.publishing = publishing
+        self.b = publishing.b
+        self.problems = self.b.problems
         self.reader = reader
 
     def read(self, name: str) -> TestCase:
@@ -103,6 +126,7 @@ class _Case:
             tuple(self._expected(then, "state", "aggregates")),
             tuple(self._expected(then, "rows", "projections")),
             tuple(self._expected(then, "query", "queries")),
+            self._dead_letters(then),
             self._now(),
             self._by(),
             reader.head,
@@ -119,9 +143,8 @@ class _Case:
 
     def _step(self, entry: Entry, events_only: bool) -> Step | None:
         b, name = self.b, entry.key
-        if name == "message":
-            self._error(NOT_YET, entry, "`message` in a test is not available yet", LATER_HELP)
-            return None
+        if name == "message" and not events_only:
+            return read_message(self.publishing, entry, f"`when` of {self.reader.what}")
         if name == "after" and not events_only:
             self._check_duration(entry)
             return Step("after", "after", entry.node, entry.key_span)
@@ -151,10 +174,12 @@ class _Case:
                 f"`{name}` is a command, and `given` takes events",
                 "give the events that it leads to, or put it first in `when`",
             )
+        elif events_only and name == "message":
+            self._error(BAD_TEST, entry, "`given` takes events, no messages", "put it first in `when`")
         elif events_only:
             b.find("events", name, entry.key_span)
         else:
-            known = [*b.commands, *b.events, "after"]
+            known = [*b.commands, *b.events, "message", "after"]
             advice = suggest(name, known, "the application")
             self._error(UNDECLARED_COMMAND, entry, f"no command or event `{name}` is declared", advice)
         return None
@@ -246,6 +271,14 @@ class _Case:
             return node
         wrong_type(self.problems, node, f"`rejected` of {then.what}", "`true`, or a part of the message")
         return None
+
+    def _dead_letters(self, then: Reader) -> Expected | None:
+        node = then.node_of("dead_letters")
+        before = len(self.problems)
+        count = then.integer("dead_letters", 0, 0, 1_000_000)
+        if node is None or len(self.problems) > before:
+            return None
+        return Expected(str(count), node, then.span_of("dead_letters"))
 
     # ---- around -----------------------------------------------------------------------------------
 

@@ -215,6 +215,27 @@ then: [{ Deposited: { amount: 5 } }, { Deposited: { amount: 7 } }]
 now: "2026-03-01T12:00:00Z"
 by: { user_id: "ann" }
 """,
+    "tests.*.when": """\
+[tests.money_rests]
+given: [{ Opened: { owner: "ann" } }]
+when: [{ Deposit: { amount: 5 } }, { after: "2d" }, "Close"]
+then: [{ Deposited: { amount: 5 } }, "Closed"]
+""",
+    "tests.*.when.message": """\
+[consumers.bank]
+accept:
+  topic: "bank"
+  message: { account: "uuid", amount: "decimal" }
+  send: "Deposit"
+  with: { aggregate_id: "{{ message.account }}" }
+
+[tests.the_bank_tells_of_money]
+given: [{ Opened: { aggregate_id: "ann", owner: "ann" } }]
+when:
+  - message: { topic: "bank", key: "ann", value: { account: "ann", amount: "5.00" }, headers: { message-id: "m1" } }
+  - message: { topic: "bank", value: { account: "ann" } }
+then: { events: [{ Deposited: { amount: 5 } }], dead_letters: 1 }
+""",
     "tests.*.then": """\
 [tests.a_deposit_is_seen]
 given: [{ Opened: { owner: "ann" } }]
