@@ -12,6 +12,7 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from kafka_server import KafkaServer
 from stage import ANN, Stage, read, versions_of
+from support import until
 
 from tusk_runtime.failpoints import set_points
 
@@ -86,9 +87,10 @@ async def test_a_broker_that_lost_its_data(
         AdminClient({"bootstrap.servers": kafka_server.address}).list_topics, timeout=10
     )
     assert not [name for name in topics.topics if name.startswith(stage.prefix)]
-    # The relay tries again all the time, and knows then where it stood before somebody moves it back.
-    set_points("follower.claimed:delay=1")
-    await asyncio.sleep(2)
+    # The relay tries again all the time, and knows already where it stood when somebody moves it back.
+    set_points("follower.claimed:delay=2")
+    caplog.clear()
+    await until(lambda: "follower.claimed: delay" in caplog.messages, "it tries again")
     await filled(stage, kafka_server.address, 1, list(range(2, 9)))
     assert not (await stage.relay()).error
 

@@ -253,21 +253,22 @@ async def test_a_password_that_the_broker_learns(
     await arrived(stage, secured.server, 1)
 
 
-@pytest.mark.parametrize("operation", [AclOperation.WRITE, AclOperation.ALL], ids=["write", "anything"])
+@pytest.mark.parametrize("denied", [AclOperation.WRITE, AclOperation.ALL], ids=["write", "anything"])
 async def test_a_topic_that_the_user_may_not_write_to(
-    stage: Stage, secured: Secured, caplog: pytest.LogCaptureFixture, operation: AclOperation
+    stage: Stage, secured: Secured, caplog: pytest.LogCaptureFixture, denied: AclOperation
 ) -> None:
     """Nothing is parked for it: no event is at fault. What waited leaves when the right is there."""
     admin = AdminClient({"bootstrap.servers": secured.server.address})
-    denied = (
-        ResourceType.TOPIC, stage.prefix, ResourcePatternType.PREFIXED, "User:alice", "*", operation,
-        AclPermissionType.DENY,
-    )  # fmt: skip
-    binding, those = AclBinding(*denied), AclBindingFilter(*denied)
-    await asyncio.to_thread(admin.create_acls([binding])[binding].result, 10)
+    where = ResourceType.TOPIC, stage.prefix, ResourcePatternType.PREFIXED, "User:alice", "*"
+    allowed = AclBinding(*where, AclOperation.ALL, AclPermissionType.ALLOW)
+    refused = AclBinding(*where, denied, AclPermissionType.DENY)
+    made = await asyncio.to_thread(admin.create_acls, [allowed, refused])
+    for each in made.values():
+        await asyncio.to_thread(each.result, 10)
     await stage.start(secured.address("SECURED"), login() + secured.tls())
     await told(stage, caplog, "the user `alice` may not write to `" + stage.prefix, "the rights Write and")
     assert not (await stage.relay()).detail
+    those = AclBindingFilter(*where, denied, AclPermissionType.DENY)
     await asyncio.to_thread(admin.delete_acls([those])[those].result, 10)
     await arrived(stage, secured.server, 1)
 
