@@ -249,5 +249,5 @@ async def test_in_tests_no_email_leaves(stage: Stage) -> None:
     await stage.start(WELCOME, publishing=False)
     await stage.open()
     outside: Any = stage.runtime._outside
-    assert [message.subject for message in outside.mails] == ["Hello ann"]
+    assert [message.subject for message in outside.left] == ["Hello ann"]
     assert stage.server.given == []

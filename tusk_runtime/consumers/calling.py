@@ -67,7 +67,7 @@ def _call(action: Http, arguments: Arguments, key: str) -> Call:
             if breaks_headers(value):
                 raise FinalFailure(f"the header `{name}` holds a character that none may hold")
     url = value_of(action.url.function, arguments)
-    return Call(action.method, url, action.hosts, headers, body, action.timeout)
+    return Call(action.method, url, action.hosts, headers, body, action.timeout, action.secrets)
 
 
 def _bytes(body: Body, arguments: Arguments) -> bytes:

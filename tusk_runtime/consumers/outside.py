@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tusk_runtime.consumers.functions import Function, find, run
-from tusk_runtime.consumers.leaving import Answer, Call, Message
+from tusk_runtime.consumers.leaving import Answer, Call, Leaving, Message, Run
 from tusk_runtime.consumers.smtp import send_mail
 from tusk_runtime.errors import StartFailed
 from tusk_runtime.model.application import Application
@@ -106,28 +106,30 @@ class Real:
 
 
 class Recorded:
-    """Where nothing leaves: what would have is kept, and all of it counts as done."""
+    """Where nothing leaves: what would have is kept in its order, and counts as done.
 
-    def __init__(self) -> None:
-        self.calls: list[Call] = []
-        self.mails: list[Message] = []
-        self.runs: list[tuple[str, Mapping[str, Any]]] = []
+    `answer` says what a call gets.
+    """
+
+    def __init__(self, answer: Callable[[Call], Answer] = lambda call: Answer(200, b"{}")) -> None:
+        self.left: list[Leaving] = []
+        self._answer = answer
 
     def prepare(self, application: Application) -> None:
         """Nothing is needed."""
 
     async def call(self, call: Call) -> Answer:
-        """Keep the call; the answer is `{}`."""
-        self.calls.append(call)
-        return Answer(200, b"{}")
+        """Keep the call, and answer it."""
+        self.left.append(call)
+        return self._answer(call)
 
     async def mail(self, message: Message) -> None:
         """Keep the e-mail."""
-        self.mails.append(message)
+        self.left.append(message)
 
     async def run(self, action: Python, arguments: Mapping[str, Any]) -> None:
         """Keep the name of the function, and the arguments."""
-        self.runs.append((action.function, arguments))
+        self.left.append(Run(action.function, arguments))
 
     async def close(self) -> None:
         """Nothing is open."""

@@ -12,6 +12,7 @@ from tusk_runtime.language.document import Entry, MapNode, Node, ScalarNode
 from tusk_runtime.model.application import Expected, Step, TestCase
 from tusk_runtime.model.codes import BAD_TEST, NOT_YET, UNDECLARED_COMMAND
 from tusk_runtime.model.context import Building, suggest
+from tusk_runtime.model.declarations.leaving import ANSWER_KEYS, CALL_KEYS, read_answers, read_calls
 from tusk_runtime.model.named_types import is_open
 from tusk_runtime.model.reader import DESCRIPTION, LATER_HELP, Key, Reader, items_of, wrong_type
 from tusk_runtime.types import DURATION, Record, read_value
@@ -35,7 +36,12 @@ THEN_KEYS = (
     Key("rows", "projection → rows", "All rows of a projection, in any order."),
     Key("query", "query → `params`, `rows`", "What a query answers.", keys=QUERY_KEYS),
     Key("sends", "list", "The commands that were sent.", later=True),
-    Key("calls", "list", "The calls to the outside.", later=True),
+    Key(
+        "calls",
+        "list of calls",
+        "Exactly these leave the application, in order: calls, e-mails, and functions that are called.",
+        keys=CALL_KEYS,
+    ),
     Key("dead_letters", "number", "How many.", later=True),
     Key("saga", "saga → state", "The states of sagas.", later=True),
 )
@@ -51,7 +57,13 @@ KEYS = (
         "The caller: `user_id`, `roles`, `tenant_id`; an admin where nothing is said.",
         keys=BY_KEYS,
     ),
-    Key("answers", "map", "What calls to the outside answer.", later=True),
+    Key(
+        "answers",
+        "address → answer, or a list of them",
+        "What a call gets; of a list one after the other, and the last one again and again. All others get "
+        "200 and `{}`.",
+        keys=ANSWER_KEYS,
+    ),
     Key("off", "names", "What is left out.", later=True),
 )
 START = to_microseconds(datetime(2026, 1, 1, tzinfo=UTC))
@@ -87,7 +99,7 @@ class _Case:
         if isinstance(node, MapNode):
             then = Reader(
                 node, THEN_KEYS, f"`then` of {reader.what}", self.problems, reader.span_of("then"),
-                "a list of events, or a map with `events`, `rejected`, `state`, `rows` or `query`",
+                "a list of events, or a map with `events`, `rejected`, `state`, `rows`, `query` or `calls`",
             )  # fmt: skip
             if "events" in then:
                 events = tuple(self._expected(then, "events", "events"))
@@ -103,6 +115,8 @@ class _Case:
             tuple(self._expected(then, "state", "aggregates")),
             tuple(self._expected(then, "rows", "projections")),
             tuple(self._expected(then, "query", "queries")),
+            read_calls(then),
+            read_answers(reader),
             self._now(),
             self._by(),
             reader.head,

@@ -223,6 +223,24 @@ then: { rejected: "is closed", events: [] }
 given: [{ Opened: { owner: "ann" } }]
 then: { query: { accounts: { params: {}, rows: [{ owner: "ann" }] } } }
 """,
+    "tests.*.then.calls": """\
+[consumers.telling]
+on: { Opened: { http: { url: "https://bank.example.com/opened", json: { owner: "{{ data.owner }}" } } } }
+
+[tests.who_opened_is_told]
+when: { Open: { owner: "ann" } }
+then: { calls: [{ http: "https://bank.example.com/opened", method: "POST", json: { owner: "ann" } }] }
+""",
+    "tests.*.answers.*": """\
+[consumers.asking]
+on: { Deposited: { http: { url: "https://bank.example.com/money", json: { amount: "{{ data.amount }}" } } } }
+
+[tests.a_call_is_made_again]
+answers: { "https://bank.example.com/money": [{ status: 503 }, { json: { ok: true } }] }
+given: [{ Opened: { owner: "ann" } }]
+when: [{ Deposit: { amount: 5 } }, { after: "1m" }]
+then: { calls: [{ http: "https://bank.example.com/money" }, { http: "https://bank.example.com/money" }] }
+""",
     "tests.*.by": """\
 [tests.a_clerk_deposits]
 given: [{ Opened: { owner: "ann" } }]
