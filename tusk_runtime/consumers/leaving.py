@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from tusk_runtime.model.configuration import Mail
 from tusk_runtime.model.consuming import Method
@@ -24,13 +24,17 @@ class Call(NamedTuple):
     secrets: tuple[str, ...] = ()
 
 
+End = Literal["whole", "long", "broken"]
+
+
 class Answer(NamedTuple):
     """What came back: the status, and the body, or as much of it as is read. The names of the headers are in
-    small letters."""
+    small letters. `end` tells a body that is too long to be read, and one that broke off."""
 
     status: int
     body: bytes
     headers: Mapping[str, str] = MappingProxyType({})
+    end: End = "whole"
 
 
 class Message(NamedTuple):
