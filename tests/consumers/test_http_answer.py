@@ -9,6 +9,7 @@ import orjson
 import pytest
 from apps import ACCOUNT, application
 from http_server import HttpServer, answer_of
+from smtp_server import SmtpServer
 
 from tusk_runtime.clock import VirtualClock
 from tusk_runtime.consumers.client import MOST_READ
@@ -33,9 +34,9 @@ class Stage:
         self.store: Store = memory_store()
         self.runtime: Runtime
 
-    async def start(self, *actions: str) -> None:
+    async def start(self, *actions: str, more: str = "") -> None:
         on = f"{PATIENT}\non:\n  Opened:\n" + "".join(f"    - {action}\n" for action in actions)
-        text = f"{ACCOUNT}\n[consumers.Asker]\n{on}".replace("URL", self.server.url)
+        text = f"{ACCOUNT}\n[consumers.Asker]\n{on}{more}".replace("URL", self.server.url)
         self.runtime = Runtime(application(text), self.store, self.clock)
         await self.runtime.start()
         await self.runtime.execute("Open", {"owner": "ann"}, aggregate_id="a", caller=ANN)
@@ -172,3 +173,25 @@ async def test_half_an_answer_is_none(stage: Stage) -> None:
     )
     await stage.passes(10)
     assert stage.paths == ["/ask", "/ask", "/tell"]
+
+
+async def test_an_email_reads_the_answer(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its template does: when the server of e-mails is away, the call is made again for it."""
+    monkeypatch.setattr("smtplib.socket.getfqdn", lambda *_: "here.example.com")  # asks the network otherwise
+    mails = SmtpServer()
+    await mails.start()
+    mails.answers = {"MAIL": "451 later"}
+    stage.server.answers = [answer_of(200, b'{"ref": "r1"}'), answer_of(200, b'{"ref": "r2"}')]
+    settings = f'\n[email]\nsmtp: "127.0.0.1:{mails.port}"\nfrom: "bank@example.com"\ntls: none\n'
+    text = '{ email: { to: "ann@example.org", subject: "x", text: "It is {{ asked.json.ref }}" } }'
+    try:
+        await stage.start(ASK, text, more=settings)
+        (letter,) = await stage.letters()
+        assert (letter.standing, letter.action) == ("retry", 1)
+        mails.answers = {}
+        await stage.passes(10)
+        (given,) = mails.given
+        assert given.message.get_content().strip() == "It is r2"
+        assert stage.paths == ["/ask", "/ask"]
+    finally:
+        await mails.stop()

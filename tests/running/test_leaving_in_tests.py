@@ -33,7 +33,7 @@ on:
         url: "https://pay.example.com/orders/{{ event.aggregate_id }}?key=@env.secure('KEY', 'hiddenkey')"
         json: { amount: "{{ data.amount }}", order: "{{ event.aggregate_id }}", tags: ["a", 1] }
         headers: { Authorization: "Bearer @env.secure('TOKEN', 'hidden token')" }
-    - { email: { to: ["{{ data.mail }}", "office@example.com"], subject: "Paid {{ data.amount }}", text: "Thanks" } }
+    - { email: { to: ["{{ data.mail }}", "office@example.com"], subject: "Paid {{ data.amount }}", text: "Thanks", html: "<p>{{ data.amount }}</p>" } }
     - { call: "shop:paid", with: { amount: "{{ data.amount }}", at: "{{ now }}" } }
   Shipped: { http: { url: "https://ship.example.com", form: { order: "{{ event.aggregate_id }}" } } }
 """
@@ -60,7 +60,7 @@ async def differences(test: str) -> list[tuple[str, object, object]]:
             '{ http: "https://pay.example.com/orders/ann?key=hiddenkey", method: "POST", '
             'json: { amount: "5.00", order: "ann", tags: ["a", 1] }, headers: { CONTENT-type: "application/json" } }',
         ),
-        ALL.replace('com"] }', 'com"], subject: "Paid 5.00", text: "Thanks" }'),
+        ALL.replace('com"] }', 'com"], subject: "Paid 5.00", text: "Thanks", html: "<p>5.00</p>" }'),
         ALL.replace('paid" }', 'paid", with: { amount: "5.00", at: "2026-01-01T00:00:00Z" } }'),
     ],
 )
@@ -84,6 +84,7 @@ async def test_what_left_is_as_expected(line: str) -> None:
         (', "office@example.com"]', "]", "calls[1]"),
         ('com"] }', 'com"], subject: "Paid" }', "calls[1].subject"),
         ('com"] }', 'com"], text: "x" }', "calls[1].text"),
+        ('com"] }', 'com"], html: "<p>5</p>" }', "calls[1].html"),
         ("shop:paid", "shop:pay", "calls[2]"),
         ('paid" }', 'paid", with: { at: "x" } }', "calls[2].with.at"),
         (', { call: "shop:paid" }', "", "calls[2]"),

@@ -23,6 +23,7 @@ from tusk_runtime.model.application import Application, EventType
 from tusk_runtime.model.consuming import Action, Body, Consumer, Email, Http, Log, Python, Send
 from tusk_runtime.model.envelope import event_value, meta_value
 from tusk_runtime.model.upcasting import Chain, chain_of
+from tusk_runtime.templates import Template
 from tusk_runtime.types import Type, decoder
 
 
@@ -113,6 +114,5 @@ def is_read(action: Action, later: Iterable[Action]) -> bool:
     if not isinstance(action, Http) or not action.answer:
         return False
     parts = [part.value if isinstance(part, Body) else part for each in later for part in each]
-    return any(
-        path[0] == action.answer for part in parts if isinstance(part, Expression) for path in part.reads
-    )
+    read = [path[0] for part in parts if isinstance(part, Expression | Template) for path in part.reads]
+    return action.answer in read

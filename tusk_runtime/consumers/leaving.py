@@ -38,12 +38,14 @@ class Answer(NamedTuple):
 
 
 class Message(NamedTuple):
-    """An e-mail by a server. `id` and `sent_at` are the same however often it is sent."""
+    """An e-mail by a server; `text` or `html` may be empty. `id` and `sent_at` are the same however often it
+    is sent."""
 
     server: Mail
     to: tuple[str, ...]
     subject: str
     text: str
+    html: str
     id: str
     sent_at: datetime
 

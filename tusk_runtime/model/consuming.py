@@ -19,6 +19,7 @@ from typing import Literal, NamedTuple
 from tusk_runtime.expressions import Expression
 from tusk_runtime.language.source import Span
 from tusk_runtime.model.configuration import Mail
+from tusk_runtime.templates import Template
 from tusk_runtime.types import Record
 
 Backoff = Literal["fixed", "linear", "exponential"]
@@ -111,12 +112,14 @@ class Http(NamedTuple):
 
 
 class Email(NamedTuple):
-    """The action that sends an e-mail by a server. `to` gives a list of addresses."""
+    """The action that sends an e-mail by a server. `to` gives a list of addresses. It has a `text`, an `html`
+    or both."""
 
     server: Mail
     to: Expression
     subject: Expression
-    text: Expression
+    text: Template | None
+    html: Template | None
     when: Expression | None
     for_each: Expression | None
     span: Span

@@ -37,7 +37,7 @@ def check_name(problems: Problems, entry: Entry, what: str, *, column: bool = Fa
 def check_variable(
     problems: Problems, name: str, span: Span, taken: set[str], what: str = "an element"
 ) -> bool:
-    """Whether an element of a list, or `what`, can have this name in expressions where the names of `taken` are visible."""
+    """Whether an element of a list, or `what`, can have this name where expressions see those of `taken`."""
     if name in taken or name == "loop" or name in RESERVED:
         problems.error(
             BAD_NAME,

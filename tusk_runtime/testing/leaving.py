@@ -113,9 +113,14 @@ def _seen(left: Leaving) -> tuple[str, Any, dict[str, Any]]:
                 rest["json"] = orjson.loads(left.body)
             return "http", left.url, rest
         case Message():
-            return "email", list(left.to), {"subject": left.subject, "text": left.text}
+            return "email", list(left.to), _mail(left)
         case Run():
             return "call", [left.function], {"with": orjson.loads(to_json(_given(left)))}
+
+
+def _mail(message: Message) -> dict[str, Any]:
+    said = {"text": message.text, "html": message.html}
+    return {"subject": message.subject, **{key: text for key, text in said.items() if text}}
 
 
 def _given(run: Run) -> dict[str, Any]:

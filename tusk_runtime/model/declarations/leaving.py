@@ -21,12 +21,13 @@ CALL_KEYS = (
     Key("email", "address, or a list of them", "All to whom an e-mail goes."),
     Key("subject", "text", "What it is about."),
     Key("text", "text", "What it says."),
+    Key("html", "text", "What it says as a page."),
     Key("call", "name", "The function of Python that is called, `module:function`."),
     Key("with", "map of any values", "Some of its arguments, as JSON."),
 )
 KINDS: Mapping[str, tuple[str, ...]] = {
     "http": ("method", "json", "form", "body", "headers"),
-    "email": ("subject", "text"),
+    "email": ("subject", "text", "html"),
     "call": ("with",),
 }
 """What a line of `calls` is about, by the key that says so, and what may stand beside that."""
@@ -85,7 +86,7 @@ def _check_shapes(reader: Reader, kind: str) -> None:
         reader.choice("method", "GET", get_args(Method))
     for key in ("form", "headers", "with"):
         reader.map(key)
-    for key in ("subject", "text", "body"):
+    for key in ("subject", "text", "html", "body"):
         reader.text(key)
 
 

@@ -169,7 +169,7 @@ smtp: "smtp.example.com:587"
 from: "Bank <bank@example.com>"
 
 [consumers.inviting]
-on: { Invited: { email: { to: ["{{ data.mail }}", "office@example.com"], subject: "Welcome, {{ data.name }}", text: "Your account is open." } } }
+on: { Invited: { email: { to: ["{{ data.mail }}", "office@example.com"], subject: "Welcome, {{ data.name }}", text: "Your account is open.", html: "<p>Hello <b>{{ data.name | title }}</b>, your account is open.</p>" } } }
 """,
     "consumers.*.on.*.http": """\
 [events.Billed]
