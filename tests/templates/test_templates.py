@@ -125,6 +125,8 @@ def test_a_page_is_escaped() -> None:
         ("{{ data + 0.5 }}", Decimal("1"), "a value is null or of another type"),
         ("{{ data | format('%Y') }}", "secret", "`format` has no result"),
         ("{{ data | round(1) }}", "secret", "only numbers"),
+        ("{{ now | format('%Y', data) }}", "secret", "`format` has no result"),
+        ("{{ data | join(data) }}", "secret" * 100_000, "a text is longer"),
     ],
 )
 def test_what_fails_says_why_and_nothing_personal(text: str, data: Any, told: str) -> None:
@@ -209,6 +211,7 @@ EVERY: Mapping[str, tuple[str, Any]] = {
         "{% for a in data %}{% set x = data | map('upper') | list %}{% endfor %}",
         ["a"] * 10_000,
     ),
+    "chained filters": ("{{ data" + " | select('string')" * 20 + " | join }}", ["a"] * 10_000),
     "output": ("{% for a in data %}{{ data[0] }}{% endfor %}", ["x" * 1000] * 10_000),
     "joins": ("{{ data | join(data[0]) }}", ["x" * 10_000] * 10_000),
     "replaces": ("{{ data | replace('x', data) }}", "x" * BIG),
