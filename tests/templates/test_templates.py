@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -284,3 +286,12 @@ def test_what_is_read_is_known() -> None:
     assert template("{% for x in data.l %}{{ x }}{% endfor %}").reads == {("data",)}
     assert template("{% if now %}a{% endif %}").reads == {("now",)}
     assert template("{% set data = 1 %}a").reads == frozenset()
+
+
+def test_only_who_writes_templates_loads_jinja2() -> None:
+    """It takes a while, and most applications send no e-mails, or plain ones."""
+    code = (
+        "import sys, tusk_runtime.model.build, tusk_runtime.consumers.acting; "
+        "sys.exit('jinja2' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
