@@ -1,7 +1,8 @@
 """What consumers are, once they are read and checked.
 
-The expressions of an action take their values in one order: `data`, `event`, `now`, `meta`, the answers of
-the calls before it that have a name, beside a `for_each` also the element and `loop`, and at last `identity`, the 16 bytes out of which `uuid()` makes ids.
+The expressions and templates of an action take their values in one order: `data`, `event`, `now`, `meta`,
+the answers of the calls before it that have a name, beside a `for_each` also the element and `loop`, and at
+last `identity`, the 16 bytes out of which `uuid()` makes ids.
 `data` is that of the declared version of the event; where the event is not declared, the JSON that is stored.
 `for_each` itself takes them without the element and `loop`, all others with them, `when` and `target` too.
 
