@@ -188,5 +188,5 @@ async def test_in_tests_no_function_is_called(stage: Stage) -> None:
     await stage.start('{ Opened: { call: "bank_tools:note", with: { a: 1 } } }', publishing=False)
     await stage.open()
     outside: Any = stage.runtime._outside  # type: ignore[union-attr]
-    assert [(name, given["a"]) for name, given in outside.runs] == [("bank_tools:note", 1)]
+    assert [(run.function, run.arguments["a"]) for run in outside.left] == [("bank_tools:note", 1)]
     assert "bank_tools" not in sys.modules

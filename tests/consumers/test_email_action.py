@@ -5,8 +5,10 @@ from __future__ import annotations
 import shutil
 import ssl
 import subprocess
+import threading
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
@@ -244,10 +246,94 @@ async def test_a_wrong_password_is_told_without_it(stage: Stage) -> None:
     assert await stage.told() == ("parked", "the server of e-mails answered 535: *** is wrong")
 
 
+def parts_of(message: EmailMessage) -> list[tuple[str, str]]:
+    return [
+        (part.get_content_type(), part.get_content().replace("\r\n", "\n"))
+        for part in message.walk()
+        if not part.is_multipart()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("says", "kind", "parts"),
+    [
+        ('text: "a"', "text/plain", [("text/plain", "a\n")]),
+        ('html: "<p>a</p>"', "text/html", [("text/html", "<p>a</p>\n")]),
+        (
+            'html: "<p>{{ data.owner }}</p>", text: "{{ data.owner }}"',
+            "multipart/alternative",
+            [("text/plain", "<Änn>\n"), ("text/html", "<p>&lt;Änn&gt;</p>\n")],
+        ),
+        ("text: \"{% if data.owner == 'x' %}x{% endif %}\"", "text/plain", [("text/plain", "\n")]),
+    ],
+)
+async def test_an_email_is_a_text_a_page_or_both(
+    stage: Stage, says: str, kind: str, parts: list[tuple[str, str]]
+) -> None:
+    """What data brings into a page is escaped there, and nowhere else."""
+    await stage.start(f'on: {{ Opened: {{ email: {{ to: "a@example.org", subject: "x", {says} }} }} }}')
+    await stage.open(owner="<Änn>")
+    (given,) = stage.server.given
+    assert given.message.get_content_type() == kind
+    assert parts_of(given.message) == parts
+
+
+async def test_lines_are_written_for_each_element(stage: Stage) -> None:
+    """Those of statements leave no empty ones; a loop of the action is seen, too."""
+    await stage.start(
+        'on:\n  Opened:\n    email:\n      to: "a@example.org"\n      subject: "x"\n      text: """\n'
+        "        Hello {{ data.owner }},\n"
+        "        {% for n in list %}\n"
+        "          {{ loop.index }} of {{ loop.length }}: {{ n }}\n"
+        "        {% else %}\n"
+        "        nothing\n"
+        "        {% endfor %}\n"
+        '        """\n'
+        '    for_each: "{{ [[1, 2], []] }}"\n    as: "list"'
+    )
+    await stage.open()
+    texts = [given.message.get_content().replace("\r\n", "\n") for given in stage.server.given]
+    assert texts == ["Hello ann,\n  1 of 2: 1\n  2 of 2: 2\n", "Hello ann,\nnothing\n"]
+
+
+async def test_what_cannot_be_written_is_parked(stage: Stage) -> None:
+    """With its place in the file, and without what the event says."""
+    await stage.start(WELCOME.replace("It is {{ now }}.", "{{ data.owner + 1 }}"))
+    await stage.open(owner="secret")
+    standing, message = await stage.told()
+    assert (standing, message) == ("parked", "only numbers can be calculated with; texts are joined by `~`")
+    (letter,) = await stage.letters()
+    assert orjson.loads(letter.error)["place"].startswith("test.tsk:")
+    assert b"secret" not in letter.error
+
+
+async def test_a_long_writing_holds_nobody_up(stage: Stage) -> None:
+    """It is done in a thread: the application answers meanwhile."""
+    await stage.start(
+        'on: { Opened: { email: { to: "a@example.org", subject: "x", text: "{% for a in range(300) %}'
+        '{% for b in range(300) %}{% if b * b * a < 0 %}{{ a }}{% endif %}{% endfor %}{% endfor %}x" } } }'
+    )
+    threads: set[str] = set()
+    outside: Any = stage.runtime._outside
+    work = outside.work
+
+    async def watched(job: Any) -> Any:
+        def seen() -> Any:
+            threads.add(threading.current_thread().name)
+            return job()
+
+        return await work(seen)
+
+    outside.work = watched
+    await stage.open()
+    assert len(stage.server.given) == 1
+    assert [name.partition("_")[0] for name in threads] == ["outside"]
+
+
 async def test_in_tests_no_email_leaves(stage: Stage) -> None:
     """It is only kept."""
     await stage.start(WELCOME, publishing=False)
     await stage.open()
     outside: Any = stage.runtime._outside
-    assert [message.subject for message in outside.mails] == ["Hello ann"]
+    assert [message.subject for message in outside.left] == ["Hello ann"]
     assert stage.server.given == []

@@ -372,7 +372,7 @@ async def test_in_tests_nothing_leaves(stage: Stage) -> None:
     await stage.deposit()
     outside: Any = stage.runtime._outside
     assert isinstance(outside, Recorded)
-    assert [(call.method, call.url, call.body) for call in outside.calls] == [
+    assert [(call.method, call.url, call.body) for call in outside.left] == [
         ("POST", f"{stage.server.url}/pay", b'{"amount":"5.00"}')
     ]
     assert (stage.server.asked, await stage.letters()) == ([], [])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import orjson
@@ -17,12 +17,13 @@ from tusk_runtime.consumers.python import PythonCaller
 from tusk_runtime.consumers.sending import SendCommand, Sender, Writer
 from tusk_runtime.errors import Refused
 from tusk_runtime.events import StoredEvent
-from tusk_runtime.expressions import ExpressionFailed, explain
+from tusk_runtime.expressions import Expression, ExpressionFailed, explain
 from tusk_runtime.failpoints import hit
 from tusk_runtime.model.application import Application, EventType
-from tusk_runtime.model.consuming import Action, Consumer, Email, Http, Log, Python, Send
+from tusk_runtime.model.consuming import Action, Body, Consumer, Email, Http, Log, Python, Send
 from tusk_runtime.model.envelope import event_value, meta_value
 from tusk_runtime.model.upcasting import Chain, chain_of
+from tusk_runtime.templates import Template
 from tusk_runtime.types import Type, decoder
 
 
@@ -64,15 +65,21 @@ class Actor:
     async def act(self, event: StoredEvent, first: int = 0, again: int = 0) -> None:
         """Do all actions from the one counted `first`; what was refused before is sent `again` so many times.
 
+        A call in front of it whose answer is still needed is made again, with the same key: what it was
+        answered is kept nowhere.
         Raises ActionFailed if one could not be done; Unavailable or OutcomeUnknown if nothing can be said.
         """
         moment = self._moment(event, first, again)
         actions = self._handled[event.type].actions
-        for index in range(first, len(actions)):
+        for index, action in enumerate(actions):
+            found = None
             try:
-                await self._do(actions, index, moment)
+                if index >= first or is_read(action, actions[first:]):
+                    found = await self._do(actions, index, moment)
             except (Refused, ExpressionFailed, FinalFailure, TechnicalFailure) as error:
-                raise ActionFailed(index, error) from error
+                raise ActionFailed(max(first, index), error) from error
+            if isinstance(action, Http) and action.answer:
+                moment = moment._replace(arguments=(*moment.arguments, found))
 
     def _moment(self, event: StoredEvent, first: int, again: int) -> Moment:
         handled = self._handled[event.type]
@@ -88,13 +95,24 @@ class Actor:
             raise ActionFailed(first, failure) from error
         return Moment(event, (data, *context), again)
 
-    async def _do(self, actions: tuple[Action, ...], index: int, moment: Moment) -> None:
+    async def _do(self, actions: tuple[Action, ...], index: int, moment: Moment) -> object:
         action = actions[index]
         kind = type(action)
         performer = self._performers[kind]
         name = performer.name(action)
         same = sum(type(each) is kind and performer.name(each) == name for each in actions[:index])
+        found: object = None
         for arguments, item in calls(action, moment):
             await hit("consumer.before_action")
-            await performer.perform(action, moment, arguments, f"{name} {same} {item}")
+            found = await performer.perform(action, moment, arguments, f"{name} {same} {item}")
             await hit("consumer.after_action")
+        return found
+
+
+def is_read(action: Action, later: Iterable[Action]) -> bool:
+    """Whether an action is a call whose answer one of the later actions reads."""
+    if not isinstance(action, Http) or not action.answer:
+        return False
+    parts = [part.value if isinstance(part, Body) else part for each in later for part in each]
+    read = [path[0] for part in parts if isinstance(part, Expression | Template) for path in part.reads]
+    return action.answer in read

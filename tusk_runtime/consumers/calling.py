@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hmac
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlencode, urlsplit
+
+import orjson
 
 from tusk_runtime.consumers.failures import FinalFailure, TechnicalFailure, line_of, masked
 from tusk_runtime.consumers.leaving import Answer, Call
@@ -36,8 +39,11 @@ class HttpCaller:
         """The method and the address, as they are written."""
         return f"http {action.method} {action.address}"
 
-    async def perform(self, action: Http, moment: Moment, arguments: Arguments, what: str) -> None:
-        """Make the call. Raises TechnicalFailure or FinalFailure unless the answer says that it is done."""
+    async def perform(self, action: Http, moment: Moment, arguments: Arguments, what: str) -> object:
+        """Make the call, and give the answer.
+
+        Raises TechnicalFailure or FinalFailure unless the answer says that it is done.
+        """
         key = id_text(id_of(self._group, moment.event.event_id, what))
         call = _call(action, arguments, key)
         try:
@@ -45,7 +51,7 @@ class HttpCaller:
         except (TechnicalFailure, FinalFailure) as error:
             raise type(error)(masked(str(error), action.secrets)) from error
         if 200 <= answer.status < 300:
-            return
+            return _seen(call, answer) if action.answer else None
         failure = TechnicalFailure if _may_change(answer.status) else FinalFailure
         raise failure(_told(action, call, answer))
 
@@ -67,7 +73,7 @@ def _call(action: Http, arguments: Arguments, key: str) -> Call:
             if breaks_headers(value):
                 raise FinalFailure(f"the header `{name}` holds a character that none may hold")
     url = value_of(action.url.function, arguments)
-    return Call(action.method, url, action.hosts, headers, body, action.timeout)
+    return Call(action.method, url, action.hosts, headers, body, action.timeout, action.secrets)
 
 
 def _bytes(body: Body, arguments: Arguments) -> bytes:
@@ -79,6 +85,17 @@ def _bytes(body: Body, arguments: Arguments) -> bytes:
             return urlencode(value).encode()
         case _:
             return str(value).encode()
+
+
+def _seen(call: Call, answer: Answer) -> dict[str, Any]:
+    """An answer as later actions see it. Raises TechnicalFailure if a part of it is missing."""
+    if answer.end == "broken":
+        raise TechnicalFailure(f"the answer to {call.method} broke off")
+    json = None
+    if answer.end == "whole":
+        with suppress(ValueError):
+            json = orjson.loads(answer.body)
+    return {"status": answer.status, "json": json, "headers": dict(answer.headers)}
 
 
 def _may_change(status: int) -> bool:

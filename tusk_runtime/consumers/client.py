@@ -9,7 +9,7 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 import httpx
 
 from tusk_runtime.consumers.failures import FinalFailure, TechnicalFailure
-from tusk_runtime.consumers.leaving import Answer, Call
+from tusk_runtime.consumers.leaving import Answer, Call, End
 
 MOST_READ = 1024 * 1024
 """How many bytes of an answer are read."""
@@ -41,16 +41,17 @@ class Client:
     async def call(self, call: Call) -> Answer:
         """Make a call. Raises TechnicalFailure without an answer, FinalFailure if it cannot be made."""
         request = self._request(call)
-        status, body = 0, bytearray()
+        status, body, headers, ended = 0, bytearray(), {}, False
         try:
             async with asyncio.timeout(call.timeout):
                 response = await self._client.send(request, stream=True)
                 try:
-                    status = response.status_code
+                    status, headers = response.status_code, dict(response.headers.items())
                     async for part in response.aiter_raw():
                         body += part
-                        if len(body) >= MOST_READ:
+                        if len(body) > MOST_READ:
                             break
+                    ended = True
                 finally:
                     await response.aclose()
         except TimeoutError:
@@ -62,7 +63,8 @@ class Client:
             if not status:
                 why = str(error) or type(error).__name__
                 raise TechnicalFailure(f"no answer to {call.method}: {why}") from None
-        return Answer(status, bytes(body[:MOST_READ]))
+        end: End = "long" if len(body) > MOST_READ else "whole" if ended else "broken"
+        return Answer(status, bytes(body[:MOST_READ]), headers, end)
 
     def _request(self, call: Call) -> httpx.Request:
         headers = [(name.encode(), value.encode()) for name, value in call.headers.items()]

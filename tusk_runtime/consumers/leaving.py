@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 
 from tusk_runtime.model.configuration import Mail
 from tusk_runtime.model.consuming import Method
 
 
 class Call(NamedTuple):
-    """A call by HTTP. `hosts` are those that it may go to, `timeout` is in seconds."""
+    """A call by HTTP. `hosts` are those that it may go to, `timeout` is in seconds, `secrets` are hidden
+    wherever something is told of it."""
 
     method: Method
     url: str
@@ -19,21 +21,41 @@ class Call(NamedTuple):
     headers: Mapping[str, str]
     body: bytes
     timeout: float
+    secrets: tuple[str, ...] = ()
+
+
+End = Literal["whole", "long", "broken"]
 
 
 class Answer(NamedTuple):
-    """What came back: the status, and the body, or as much of it as is read."""
+    """What came back: the status, and the body, or as much of it as is read. The names of the headers are in
+    small letters. `end` tells a body that is too long to be read, and one that broke off."""
 
     status: int
     body: bytes
+    headers: Mapping[str, str] = MappingProxyType({})
+    end: End = "whole"
 
 
 class Message(NamedTuple):
-    """An e-mail by a server. `id` and `sent_at` are the same however often it is sent."""
+    """An e-mail by a server; `text` or `html` may be empty. `id` and `sent_at` are the same however often it
+    is sent."""
 
     server: Mail
     to: tuple[str, ...]
     subject: str
     text: str
+    html: str
     id: str
     sent_at: datetime
+
+
+class Run(NamedTuple):
+    """A function of Python, `module:function`, with its arguments."""
+
+    function: str
+    arguments: Mapping[str, Any]
+
+
+Leaving = Call | Message | Run
+"""Whatever leaves the application."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from tusk_runtime.consumers.failures import FinalFailure
 from tusk_runtime.consumers.leaving import Message
 from tusk_runtime.consumers.outside import Outside
@@ -31,7 +33,13 @@ class Mailer:
         subject = value_of(action.subject.function, arguments)
         if breaks_headers(subject):
             raise FinalFailure("the subject holds a character that none may hold")
-        text = value_of(action.text.function, arguments)
+        text, html = await self._outside.work(partial(_written, action, arguments))
         key = id_text(id_of(self._group, moment.event.event_id, what))
         if to:
-            await self._outside.mail(Message(action.server, to, subject, text, key, arguments[2]))
+            await self._outside.mail(Message(action.server, to, subject, text, html, key, arguments[2]))
+
+
+def _written(action: Email, arguments: Arguments) -> tuple[str, str]:
+    """The text and the page; empty where there is none."""
+    text, html = (each.render(arguments) if each is not None else "" for each in (action.text, action.html))
+    return text, html

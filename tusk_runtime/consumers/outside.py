@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from tusk_runtime.consumers.functions import Function, find, run
-from tusk_runtime.consumers.leaving import Answer, Call, Message
+from tusk_runtime.consumers.leaving import Answer, Call, Leaving, Message, Run
 from tusk_runtime.consumers.smtp import send_mail
 from tusk_runtime.errors import StartFailed
 from tusk_runtime.model.application import Application
@@ -18,8 +18,9 @@ from tusk_runtime.model.consuming import Http, Python
 if TYPE_CHECKING:
     from tusk_runtime.consumers.client import Client
 
+T = TypeVar("T")
 THREADS = 16
-"""How many e-mails are sent, and functions run, at a time."""
+"""How many e-mails are written and sent, and functions run, at a time."""
 
 
 class Outside(Protocol):
@@ -39,6 +40,10 @@ class Outside(Protocol):
 
     async def run(self, action: Python, arguments: Mapping[str, Any]) -> None:
         """Call the function of an action. Raises TechnicalFailure if it raises anything."""
+        ...
+
+    async def work(self, work: Callable[[], T]) -> T:
+        """Do what keeps a processor busy for a while."""
         ...
 
     async def close(self) -> None:
@@ -89,11 +94,15 @@ class Real:
             partial(run, name, self._functions[name], arguments, personal=action.personal)
         )
 
-    async def _in_a_thread(self, work: Callable[[], None]) -> None:
+    async def work(self, work: Callable[[], T]) -> T:
+        """Do it in a thread."""
+        return await self._in_a_thread(work)
+
+    async def _in_a_thread(self, work: Callable[[], T]) -> T:
         # Threads of their own: nothing else of the process waits for what is slow outside.
         if self._threads is None:
             self._threads = ThreadPoolExecutor(THREADS, "outside")
-        await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     async def close(self) -> None:
         """Close the client; what is being sent ends by itself."""
@@ -106,28 +115,34 @@ class Real:
 
 
 class Recorded:
-    """Where nothing leaves: what would have is kept, and all of it counts as done."""
+    """Where nothing leaves: what would have is kept in its order, and counts as done.
 
-    def __init__(self) -> None:
-        self.calls: list[Call] = []
-        self.mails: list[Message] = []
-        self.runs: list[tuple[str, Mapping[str, Any]]] = []
+    `answer` says what a call gets.
+    """
+
+    def __init__(self, answer: Callable[[Call], Answer] = lambda call: Answer(200, b"{}")) -> None:
+        self.left: list[Leaving] = []
+        self._answer = answer
 
     def prepare(self, application: Application) -> None:
         """Nothing is needed."""
 
     async def call(self, call: Call) -> Answer:
-        """Keep the call; the answer is `{}`."""
-        self.calls.append(call)
-        return Answer(200, b"{}")
+        """Keep the call, and answer it."""
+        self.left.append(call)
+        return self._answer(call)
 
     async def mail(self, message: Message) -> None:
         """Keep the e-mail."""
-        self.mails.append(message)
+        self.left.append(message)
 
     async def run(self, action: Python, arguments: Mapping[str, Any]) -> None:
         """Keep the name of the function, and the arguments."""
-        self.runs.append((action.function, arguments))
+        self.left.append(Run(action.function, arguments))
+
+    async def work(self, work: Callable[[], T]) -> T:
+        """Do it at once: what leaves has one order, however often a test is run."""
+        return work()
 
     async def close(self) -> None:
         """Nothing is open."""

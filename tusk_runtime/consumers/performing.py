@@ -34,8 +34,10 @@ class Performer(Protocol[A]):
         """What an action is called in ids: it stays the same when other actions come in front of it."""
         ...
 
-    async def perform(self, action: A, moment: Moment, arguments: Arguments, what: str) -> None:
+    async def perform(self, action: A, moment: Moment, arguments: Arguments, what: str) -> object:
         """Do it once. `what` is its name, which of those of that name, and which element of `for_each`.
+
+        Gives what later actions see under its name, if it has one.
 
         Raises ExpressionFailed, Refused or FinalFailure where trying again would not help; TechnicalFailure,
         Unavailable or OutcomeUnknown where it would.

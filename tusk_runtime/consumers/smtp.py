@@ -74,7 +74,12 @@ def _whole(message: Message) -> EmailMessage:
     domain = parseaddr(message.server.sender)[1].rpartition("@")[2]
     whole["Message-ID"] = f"<{message.id}@{domain}>"
     whole["Auto-Submitted"] = "auto-generated"
-    whole.set_content(message.text)
+    if message.text or not message.html:
+        whole.set_content(message.text)
+    if message.text and message.html:
+        whole.add_alternative(message.html, subtype="html")
+    elif message.html:
+        whole.set_content(message.html, subtype="html")
     return whole
 
 

@@ -110,6 +110,12 @@ PERSONAL = define(
     "What is marked `pii`, and what is made of it, goes only into fields and columns that are marked "
     "`pii`, too. A comparison, `length(x)` and `mask(x)` give nothing personal.",
 )
+BAD_TEMPLATE = define(
+    "TSK419",
+    "template not understood",
+    "The `text` and the `html` of an e-mail are templates of Jinja2, with `if`, `for` and `set`, its filters "
+    "and tests. They call no methods, make no macros, and include nothing.",
+)
 NOT_YET = define(
     "TSK449",
     "not available yet",

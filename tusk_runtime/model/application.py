@@ -256,11 +256,20 @@ class Step(NamedTuple):
 
 
 class Expected(NamedTuple):
-    """A line of a test's `then` that names something: an event, a state, a projection, a query."""
+    """A line of a test's `then` that names something: an event, a state, a projection, a query; or what
+    leaves the application, by its kind: `http`, `email`, `call`."""
 
     name: str
     node: Node
     span: Span
+
+
+class GivenAnswer(NamedTuple):
+    """What an address answers in a test: a status, any JSON, and headers with names in small letters."""
+
+    status: int
+    json: Any
+    headers: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +288,8 @@ class TestCase:
     rows: tuple[Expected, ...]
     query: tuple[Expected, ...]
     dead_letters: Expected | None
+    calls: tuple[Expected, ...] | None
+    answers: Mapping[str, tuple[GivenAnswer, ...]]
     now: int
     by: Mapping[str, Any] | None
     span: Span

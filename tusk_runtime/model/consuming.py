@@ -1,7 +1,8 @@
 """What consumers are, once they are read and checked.
 
-The expressions of an action take their values in one order: `data`, `event`, `now`, `meta`, beside a
-`for_each` also the element and `loop`, and at last `identity`, the 16 bytes out of which `uuid()` makes ids.
+The expressions and templates of an action take their values in one order: `data`, `event`, `now`, `meta`,
+the answers of the calls before it that have a name, beside a `for_each` also the element and `loop`, and at
+last `identity`, the 16 bytes out of which `uuid()` makes ids.
 `data` is that of the declared version of the event; where the event is not declared, the JSON that is stored.
 `for_each` itself takes them without the element and `loop`, all others with them, `when` and `target` too.
 
@@ -20,6 +21,7 @@ from typing import Literal, NamedTuple
 from tusk_runtime.expressions import Expression
 from tusk_runtime.language.source import Span
 from tusk_runtime.model.configuration import Mail
+from tusk_runtime.templates import Template
 from tusk_runtime.types import Record
 
 Backoff = Literal["fixed", "linear", "exponential"]
@@ -88,7 +90,8 @@ class Http(NamedTuple):
     `url` gives a text, whose host must be one of `hosts`, in small letters. `headers` gives a map of texts.
     `address` is the URL as it is written, which tells the actions of a list apart. `timeout` is in seconds.
     With `sign_with` the body is signed by it. `secrets` are hidden wherever something is told of the call;
-    `personal` says that it carries personal data.
+    `personal` says that it carries personal data. `answer` is the name under which later actions of the list
+    see what it was answered: `{ status, json, headers }`, or null if `when` left it out.
     """
 
     method: Method
@@ -101,6 +104,7 @@ class Http(NamedTuple):
     sign_with: str | None
     secrets: tuple[str, ...]
     personal: bool
+    answer: str
     when: Expression | None
     for_each: Expression | None
     span: Span
@@ -110,12 +114,14 @@ class Http(NamedTuple):
 
 
 class Email(NamedTuple):
-    """The action that sends an e-mail by a server. `to` gives a list of addresses."""
+    """The action that sends an e-mail by a server. `to` gives a list of addresses. It has a `text`, an `html`
+    or both."""
 
     server: Mail
     to: Expression
     subject: Expression
-    text: Expression
+    text: Template | None
+    html: Template | None
     when: Expression | None
     for_each: Expression | None
     span: Span

@@ -34,21 +34,25 @@ def check_name(problems: Problems, entry: Entry, what: str, *, column: bool = Fa
     return False
 
 
-def check_variable(problems: Problems, name: str, span: Span, taken: set[str]) -> bool:
-    """Whether an element can have this name in expressions where the names of `taken` are visible."""
+def check_variable(
+    problems: Problems, name: str, span: Span, taken: set[str], what: str = "an element"
+) -> bool:
+    """Whether an element of a list, or `what`, can have this name where expressions see those of `taken`."""
     if name in taken or name == "loop" or name in RESERVED:
         problems.error(
             BAD_NAME,
             span,
             f"`{name}` is taken: it means something else in this place",
-            help='give the element another name, such as `as: "line"`',
+            help='give the element another name, such as `as: "line"`'
+            if what == "an element"
+            else "give it another name",
         )
         return False
     if not NAME.match(name):
         problems.error(
             BAD_NAME,
             span,
-            f"`{name}` cannot be the name of an element",
+            f"`{name}` cannot be the name of {what}",
             help="use letters, digits and `_`, beginning with a letter",
         )
         return False

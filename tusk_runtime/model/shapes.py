@@ -110,6 +110,9 @@ SHAPES: Mapping[str, Shape] = {
     "projection → rows": alone(many(either(TEXT, MAP))),
     "query → `params`, `rows`": lambda inner: many(named(inner)),
     "rows": alone(ANY),
+    "list of calls": many,
+    "address → answer, or a list of them": lambda inner: named(many(inner)),
+    "map of any values": alone(MAP),
 }
 """All phrases. One that is not here takes anything, which a test refuses."""
 

@@ -67,14 +67,18 @@ class Runtime:
         clock: Clock | None = None,
         *,
         publishing: bool = True,
+        outside: Outside | None = None,
     ) -> None:
-        """Without `publishing` nothing leaves: no event, and calls are only recorded. Raises StartFailed."""
+        """Without `publishing` nothing leaves: no event, and calls are only recorded, or go to `outside`.
+
+        Raises StartFailed.
+        """
         self._store = store
         self._clock = clock or SystemClock()
         self._bus = CommandBus(store.events, application, self._clock)
         self._reads = ReadSide(application, store)
         self._publishing = publishing
-        self._outside: Outside = Real() if publishing else Recorded()
+        self._outside: Outside = outside or (Real() if publishing else Recorded())
         self._followers = Followers(
             application, store, self._bus, self._clock, outside=self._outside, publishing=publishing
         )

@@ -10,6 +10,7 @@ from typing import Any
 
 from tusk_runtime.aggregates.fold import EventCodec, codecs_of
 from tusk_runtime.clock import VirtualClock
+from tusk_runtime.consumers.outside import Recorded
 from tusk_runtime.errors import Refused, TuskError
 from tusk_runtime.events import Caller, StoredEvent, new_id
 from tusk_runtime.language.document import ListNode, MapNode, Node, ScalarNode
@@ -19,6 +20,7 @@ from tusk_runtime.running.backends import memory_store
 from tusk_runtime.running.runtime import Runtime
 from tusk_runtime.store.protocol import Decision, NewEvent, Store, StreamId
 from tusk_runtime.testing.arriving import message_of
+from tusk_runtime.testing.leaving import Answers, differences
 from tusk_runtime.testing.values import ABSENT, Difference, compare, person, prepared, wanted
 from tusk_runtime.types import DURATION, Record, Type, Validator
 
@@ -44,10 +46,10 @@ async def run_case(application: Application, case: TestCase) -> Outcome:
     begin = perf_counter()
     stage = _Stage(application, case)
     try:
-        differences = await stage.run()
+        found = await stage.run()
     except TuskError as error:
-        differences = [Difference("", "the test runs", str(error), case.span)]
-    return Outcome(case, differences, perf_counter() - begin)
+        found = [Difference("", "the test runs", str(error), case.span)]
+    return Outcome(case, found, perf_counter() - begin)
 
 
 class _Stage:
@@ -58,7 +60,10 @@ class _Stage:
         self._case = case
         self._clock = VirtualClock(case.now)
         self._store: Store = memory_store()
-        self._runtime = Runtime(application, self._store, self._clock, publishing=False)
+        self._outside = Recorded(Answers(case.answers))
+        self._runtime = Runtime(
+            application, self._store, self._clock, publishing=False, outside=self._outside
+        )
         self._codecs: Mapping[str, EventCodec] = codecs_of(application)
         self._caller = _caller(case.by)
         self._refusal: tuple[str, str] | None = None
@@ -73,11 +78,16 @@ class _Stage:
                 await self._event(step)
             await self._runtime.settle()
             before = await self._store.events.head()
+            left = len(self._outside.left)
             for step in self._case.when:
                 await self._step(step)
                 await self._runtime.settle()  # what follows upon it comes before the next one, as it would
             if not self._wrong:
                 await self._check(before)
+                if self._case.calls is not None:
+                    self._wrong.extend(
+                        differences(self._case.calls, self._outside.left[left:], self._case.span)
+                    )
         finally:
             await self._runtime.stop()
         return self._wrong

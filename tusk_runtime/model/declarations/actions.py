@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast, get_args
 
 from tusk_runtime.expressions import Expression, Place, Scope, compile_value
@@ -11,17 +11,17 @@ from tusk_runtime.language.diagnostics import Problems
 from tusk_runtime.language.document import MapNode, Node, ScalarNode
 from tusk_runtime.language.source import Span
 from tusk_runtime.model.application import EventType
-from tusk_runtime.model.codes import BAD_VALUE, MISSING_KEY, NOT_YET, UNKNOWN_KEY
+from tusk_runtime.model.codes import BAD_VALUE, MISSING_KEY, UNKNOWN_KEY
 from tusk_runtime.model.configuration import Settings
 from tusk_runtime.model.consuming import Action, Level, Log, Send
 from tusk_runtime.model.context import Building
-from tusk_runtime.model.declarations.calling import HTTP_ACTION_KEYS, read_http
+from tusk_runtime.model.declarations.calling import HTTP_ACTION_KEYS, read_http, with_answer
 from tusk_runtime.model.declarations.filling import Front
 from tusk_runtime.model.declarations.mailing import EMAIL_ACTION_KEYS, read_email
 from tusk_runtime.model.declarations.python import read_call
 from tusk_runtime.model.declarations.sending import Sending, read_send
-from tusk_runtime.model.loops import AS, FOR_EACH, WHEN, read_condition, read_loop
-from tusk_runtime.model.reader import DESCRIPTION, LATER_HELP, Key, Reader, items_of, wrong_type
+from tusk_runtime.model.loops import FOR_EACH, WHEN, read_condition, read_loop
+from tusk_runtime.model.reader import DESCRIPTION, Key, Reader, items_of, wrong_type
 from tusk_runtime.types import STRING
 
 LOG_KEYS = (
@@ -41,7 +41,12 @@ ACTION_KEYS = (
     Key("log", "text or map", "Write a line to the log of the process.", keys=LOG_KEYS),
     WHEN,
     FOR_EACH,
-    AS,
+    Key(
+        "as",
+        "name",
+        "The element's name in the other keys; `item` where nothing is said. Beside an `http` without "
+        "`for_each`, the answer's name in later actions.",
+    ),
     Key("http", "map", "Call an address.", keys=HTTP_ACTION_KEYS),
     Key("email", "map", "Send an e-mail by the server of `[email]`.", keys=EMAIL_ACTION_KEYS),
     Key("call", "name", "Call a function of Python, `module:function`; `with` gives its arguments."),
@@ -97,6 +102,7 @@ def read_actions(upon: Upon, node: Node) -> Iterator[Action]:
             action = _action(upon, item)
             if action is not None:
                 yield action
+            upon = replace(upon, scope=with_answer(upon.scope, item, action))
             continue
         advice = ""
         if isinstance(item, ScalarNode) and item.value in upon.b.commands:
@@ -114,15 +120,9 @@ def _action(upon: Upon, node: MapNode) -> Action | None:
     kind = _kind(reader)
     if kind is None:
         return None
-    if kind == "http" and "as" in reader and "for_each" not in reader:
-        problems.error(
-            NOT_YET,
-            reader.span_of("as"),
-            f"`as` beside `http` in {upon.what}, the answer's name in later actions, is not available yet",
-            help=LATER_HELP,
-        )
-        return None
-    scope, for_each = read_loop(reader, upon.scope)
+    scope, for_each = upon.scope, None
+    if kind != "http" or "for_each" in reader:
+        scope, for_each = read_loop(reader, upon.scope)
     when = read_condition(reader, "when", scope)
     action = _read(kind, upon, reader, scope, when, for_each)
     return action if len(problems) == before else None

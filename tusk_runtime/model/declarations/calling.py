@@ -6,13 +6,15 @@ import re
 from collections.abc import Iterator
 from typing import cast, get_args
 
-from tusk_runtime.expressions import Expression, Place, Scope, compile_value
-from tusk_runtime.language.document import ListNode, MapNode, Node
+from tusk_runtime.expressions import RESERVED, Expression, Place, Scope, compile_value
+from tusk_runtime.language.document import ListNode, MapNode, Node, ScalarNode
 from tusk_runtime.language.secrets import is_secret_key
 from tusk_runtime.model.codes import BAD_NAME, BAD_VALUE, MISSING_KEY, UNKNOWN_KEY
 from tusk_runtime.model.consuming import Body, BodyKind, Http, Method
+from tusk_runtime.model.named_types import BROKEN
+from tusk_runtime.model.names import NAME, check_variable
 from tusk_runtime.model.reader import DESCRIPTION, Key, Reader
-from tusk_runtime.types import JSON, STRING, Type
+from tusk_runtime.types import INTEGER, JSON, STRING, Type, record_of
 
 METHODS = get_args(Method)
 WITHOUT_BODY = ("GET", "HEAD")
@@ -44,6 +46,8 @@ HTTP_ACTION_KEYS = (
     ),
 )
 TEXT_MAP = Type("map", item=STRING)
+ANSWER = record_of("the answer", status=INTEGER, json=JSON, headers=TEXT_MAP)
+"""The type of what a call was answered, in later actions."""
 FRAMING = ("host", "content-length", "transfer-encoding", "connection")
 """The headers that only who writes the request can know."""
 LARGEST_PORT = 65535
@@ -88,6 +92,9 @@ def read_http(
     headers = _headers(reader, scope, place, signed=sign_with is not None)
     method = _method(reader)
     timeout = reader.duration("timeout", 10.0, "1ms", "1h")
+    answer = outer.text("as") if "for_each" not in outer else ""
+    if answer:
+        check_variable(outer.problems, answer, outer.value_span("as"), set(scope.names), "an answer")
     if len(outer.problems) > before or address is None or hosts is None:
         return None
     return Http(
@@ -101,10 +108,23 @@ def read_http(
         sign_with,
         tuple(sorted(set(_secrets(node)), key=lambda secret: (-len(secret), secret))),
         personal,
+        answer,
         when,
         for_each,
         reader.head,
     )
+
+
+def with_answer(scope: Scope, node: MapNode, action: object) -> Scope:
+    """What the actions behind an action see: with the answer of a call that has a name, null if it is left
+    out. `node` is the action's map; `action` is None where something is wrong with it."""
+    if isinstance(action, Http) and action.answer:
+        return scope.extended(**{action.answer: ANSWER.or_null() if action.when is not None else ANSWER})
+    name = node.get("as") if action is None and "http" in node and "for_each" not in node else None
+    text = name.value if isinstance(name, ScalarNode) and isinstance(name.value, str) else ""
+    if NAME.match(text) and text not in scope.names and text not in RESERVED:
+        return scope.extended(**{text: BROKEN})
+    return scope
 
 
 def _hosts(reader: Reader, allow_hosts: frozenset[str]) -> frozenset[str] | None:

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from tusk_runtime.expressions import Expression, Place, Scope, compile_value
 from tusk_runtime.language.document import ListNode, MapNode, Node, ScalarNode
-from tusk_runtime.model.codes import BAD_VALUE, MISSING_KEY, NOT_YET
+from tusk_runtime.model.codes import BAD_VALUE, MISSING_KEY
 from tusk_runtime.model.configuration import Mail
 from tusk_runtime.model.consuming import Email
 from tusk_runtime.model.mail import EMAIL
 from tusk_runtime.model.reader import DESCRIPTION, Key, Reader, wrong_type
+from tusk_runtime.templates import Template, compile_template
 from tusk_runtime.types import STRING, Type
 
 EMAIL_ACTION_KEYS = (
     DESCRIPTION,
     Key("to", "address, or a list of them", "To whom it is sent.", required=True),
     Key("subject", "text", "What it is about; it may hold `{{ }}`.", required=True),
-    Key("text", "text", "What it says; it may hold `{{ }}`.", required=True),
-    Key("html", "text", "What it says, as a page.", later=True),
+    Key("text", "text", "What it says: a template of Jinja2."),
+    Key(
+        "html",
+        "text",
+        "What it says as a page: a template, too. Beside `text` whoever reads it sees one of both.",
+    ),
 )
 OPEN = Place(open=True)
 """Personal data may go into e-mails."""
@@ -48,10 +53,15 @@ def read_email(
             help='write `[email]` with `smtp: "smtp.example.com:587"` and `from: "shop@example.com"`',
         )
     to = _to(reader, scope)
-    subject, text = (_text(reader, key, scope) for key in ("subject", "text"))
-    if len(outer.problems) > before or server is None or to is None or subject is None or text is None:
+    if "text" not in reader and "html" not in reader:
+        outer.problems.error(
+            MISSING_KEY, reader.head, f"{what} says nothing", help='write `text: "…"`, or `html`, or both'
+        )
+    subject = _subject(reader, scope)
+    text, html = (_template(reader, key, scope) for key in ("text", "html"))
+    if len(outer.problems) > before or server is None or to is None or subject is None:
         return None
-    return Email(server, to, subject, text, when, for_each, reader.head)
+    return Email(server, to, subject, text, html, when, for_each, reader.head)
 
 
 def _to(reader: Reader, scope: Scope) -> Expression | None:
@@ -68,11 +78,24 @@ def _to(reader: Reader, scope: Scope) -> Expression | None:
     return compile_value(many, scope, reader.problems, Type("list", item=EMAIL), OPEN)
 
 
-def _text(reader: Reader, key: str, scope: Scope) -> Expression | None:
+def _subject(reader: Reader, scope: Scope) -> Expression | None:
+    node = _text(reader, "subject")
+    return compile_value(node, scope, reader.problems, STRING, OPEN) if node is not None else None
+
+
+def _template(reader: Reader, key: str, scope: Scope) -> Template | None:
+    node = _text(reader, key)
+    if node is None:
+        return None
+    what = f"`{key}` of {reader.what}"
+    return compile_template(node, scope, reader.problems, what, html=key == "html")
+
+
+def _text(reader: Reader, key: str) -> ScalarNode | None:
+    """A text that somebody else will read."""
     node = reader.node_of(key)
     if node is None or not reader.text(key) or not isinstance(node, ScalarNode):
         return None
-    text = str(node.value)
     if node.secret:
         reader.problems.error(
             BAD_VALUE,
@@ -81,12 +104,4 @@ def _text(reader: Reader, key: str, scope: Scope) -> Expression | None:
             help="leave the secret out of the text",
         )
         return None
-    if key == "text" and (at := min((i for i in map(text.find, ("{%", "{#")) if i >= 0), default=-1)) >= 0:
-        reader.problems.error(
-            NOT_YET,
-            node.at(at, at + 2),
-            f"statements of a template in `{key}` of {reader.what} are not available yet",
-            help="write `{{ x if condition else y }}`, or `{{ join([f(x) for x in list], ', ') }}`",
-        )
-        return None
-    return compile_value(node, scope, reader.problems, STRING, OPEN)
+    return node

@@ -14,6 +14,7 @@ from tusk_runtime.model.codes import BAD_TEST, UNDECLARED_COMMAND
 from tusk_runtime.model.configuration import Settings
 from tusk_runtime.model.context import Building, suggest
 from tusk_runtime.model.declarations.arriving import MESSAGE_KEYS, read_message
+from tusk_runtime.model.declarations.leaving import ANSWER_KEYS, CALL_KEYS, read_answers, read_calls
 from tusk_runtime.model.declarations.topics import Publishing
 from tusk_runtime.model.kafka import categories
 from tusk_runtime.model.named_types import is_open
@@ -43,11 +44,16 @@ THEN_KEYS = (
     Key("rows", "projection → rows", "All rows of a projection, in any order."),
     Key("query", "query → `params`, `rows`", "What a query answers.", keys=QUERY_KEYS),
     Key("sends", "list", "The commands that were sent.", later=True),
-    Key("calls", "list", "The calls to the outside.", later=True),
     Key(
         "dead_letters",
         "number",
         "How many events and messages could not be handled. Where nothing is said, every message is taken.",
+    ),
+    Key(
+        "calls",
+        "list of calls",
+        "Exactly these leave the application, in order: calls, e-mails, and functions that are called.",
+        keys=CALL_KEYS,
     ),
     Key("saga", "saga → state", "The states of sagas.", later=True),
 )
@@ -72,7 +78,13 @@ KEYS = (
         "The caller: `user_id`, `roles`, `tenant_id`; an admin where nothing is said.",
         keys=BY_KEYS,
     ),
-    Key("answers", "map", "What calls to the outside answer.", later=True),
+    Key(
+        "answers",
+        "address → answer, or a list of them",
+        "What a call gets; of a list one after the other, and the last one again and again. All others get "
+        "200 and `{}`.",
+        keys=ANSWER_KEYS,
+    ),
     Key("off", "names", "What is left out.", later=True),
 )
 START = to_microseconds(datetime(2026, 1, 1, tzinfo=UTC))
@@ -110,7 +122,7 @@ class _Case:
         if isinstance(node, MapNode):
             then = Reader(
                 node, THEN_KEYS, f"`then` of {reader.what}", self.problems, reader.span_of("then"),
-                "a list of events, or a map with `events`, `rejected`, `state`, `rows` or `query`",
+                "a list of events, or a map with `events`, `rejected`, `state`, `rows`, `query` or `calls`",
             )  # fmt: skip
             if "events" in then:
                 events = tuple(self._expected(then, "events", "events"))
@@ -127,6 +139,8 @@ class _Case:
             tuple(self._expected(then, "rows", "projections")),
             tuple(self._expected(then, "query", "queries")),
             self._dead_letters(then),
+            read_calls(then),
+            read_answers(reader),
             self._now(),
             self._by(),
             reader.head,

@@ -169,7 +169,7 @@ smtp: "smtp.example.com:587"
 from: "Bank <bank@example.com>"
 
 [consumers.inviting]
-on: { Invited: { email: { to: ["{{ data.mail }}", "office@example.com"], subject: "Welcome, {{ data.name }}", text: "Your account is open." } } }
+on: { Invited: { email: { to: ["{{ data.mail }}", "office@example.com"], subject: "Welcome, {{ data.name }}", text: "Your account is open.", html: "<p>Hello <b>{{ data.name | title }}</b>, your account is open.</p>" } } }
 """,
     "consumers.*.on.*.http": """\
 [events.Billed]
@@ -255,6 +255,24 @@ then: { rejected: "is closed", events: [] }
 [tests.the_query_answers]
 given: [{ Opened: { owner: "ann" } }]
 then: { query: { accounts: { params: {}, rows: [{ owner: "ann" }] } } }
+""",
+    "tests.*.then.calls": """\
+[consumers.telling]
+on: { Opened: { http: { url: "https://bank.example.com/opened", json: { owner: "{{ data.owner }}" } } } }
+
+[tests.who_opened_is_told]
+when: { Open: { owner: "ann" } }
+then: { calls: [{ http: "https://bank.example.com/opened", method: "POST", json: { owner: "ann" } }] }
+""",
+    "tests.*.answers.*": """\
+[consumers.asking]
+on: { Deposited: { http: { url: "https://bank.example.com/money", json: { amount: "{{ data.amount }}" } } } }
+
+[tests.a_call_is_made_again]
+answers: { "https://bank.example.com/money": [{ status: 503 }, { json: { ok: true } }] }
+given: [{ Opened: { owner: "ann" } }]
+when: [{ Deposit: { amount: 5 } }, { after: "1m" }]
+then: { calls: [{ http: "https://bank.example.com/money" }, { http: "https://bank.example.com/money" }] }
 """,
     "tests.*.by": """\
 [tests.a_clerk_deposits]
