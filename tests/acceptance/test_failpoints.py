@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import signal
 import uuid
 from collections import Counter, defaultdict
@@ -52,7 +53,9 @@ class Bank:
         self.prefix = f"bank-{uuid.uuid4().hex[:12]}"
         more = "" if brokers is None else bank.ON_KAFKA.format(brokers=brokers, prefix=self.prefix)
         self._file = bank.BankFile(
-            folder / "bank.tsk", more if database is None else more + bank.ON_POSTGRESQL
+            folder / "bank.tsk",
+            more if database is None else more + bank.ON_POSTGRESQL,
+            f"{self.prefix}-clerk",
         )
         self._environment = {} if database is None else {"DATABASE_URL": database}
         self._serve = serve
@@ -129,7 +132,7 @@ class Bank:
     async def _retry_some(self, connection: Connection) -> None:
         letters = (await connection.json("/api/dead-letters?standing=refused&limit=3"))["letters"]
         if letters:
-            body = b'{"positions": %a}' % [letter["position"] for letter in letters]
+            body = json.dumps({"positions": [letter["place"] for letter in letters]}).encode()
             await connection.request("POST", "/api/dead-letters/Clerk/retry", body)
 
     async def holds(self) -> None:
@@ -180,9 +183,10 @@ def messages_of(address: str, topic: str) -> list[Message]:
 
 @pytest.fixture
 def the_bank(tmp_path: Path, serve: Callable[..., Server], request: pytest.FixtureRequest) -> Bank:
-    """On Kafka where the relay is meant."""
+    """On Kafka where what speaks with it is meant."""
     named = request.node.callspec.params
-    on_kafka = "relay" in (named.get("group"), named.get("name", "").partition(".")[0])
+    group = named.get("group") or named["name"].partition(".")[0]
+    on_kafka = group in ("relay", "subscription")
     return Bank(tmp_path, serve, request.getfixturevalue("kafka") if on_kafka else None)
 
 

@@ -13,6 +13,7 @@ from apps import ACCOUNT, application
 from tests.conformance.conftest import Backend
 from tusk_runtime.errors import Conflict
 from tusk_runtime.events import Caller
+from tusk_runtime.following.follower import Follower
 from tusk_runtime.running.runtime import Runtime
 
 ANN = Caller("ann")
@@ -125,9 +126,10 @@ async def test_a_process_that_stood_still_changes_nothing(
     await opened(first, "a")
     await first.settle()
     frozen = first._followers.runners["Fee"]
-    task, claim = frozen._task, frozen._claim
+    assert isinstance(frozen, Follower)
+    task, lane = frozen._task, frozen._lane
     assert task is not None
-    assert claim is not None
+    assert lane is not None
     task.cancel()  # without a word: the lease is not given back
     second = await start()
     await deposit(second, "a", "20")
@@ -137,4 +139,4 @@ async def test_a_process_that_stood_still_changes_nothing(
 
     await until(took_over)
     with pytest.raises(Conflict):
-        await first._store.deliveries.save("Fee", claim.epoch, 99)
+        await first._store.deliveries.save("Fee", lane.epoch, 99)

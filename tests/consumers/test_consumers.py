@@ -271,7 +271,7 @@ async def test_a_letter_of_what_is_handled_no_more(stage: Stage, caplog: pytest.
         await stage.mark("retry", letter)
     assert await stage.letters() == []
     assert [record.getMessage() for record in caplog.records] == [
-        "Fee: the event at position 2 is handled no more"
+        "Fee: what stands at position 2 is handled no more"
     ]
 
 

@@ -168,6 +168,13 @@ class Membership:
                 return int(await self._made.position(TopicPartition(*partition)))
         return None
 
+    def end(self, partition: Partition) -> int | None:
+        """The offset behind the last message, as the client last heard; None before anything was read."""
+        with contextlib.suppress(IllegalStateError):
+            found = self._made.highwater(TopicPartition(*partition))
+            return None if found is None else int(found)
+        return None
+
     async def bounds(self, partitions: Collection[Partition]) -> Mapping[Partition, Bounds]:
         """What each partition holds. Raises Unavailable."""
         wanted = [TopicPartition(*each) for each in partitions]

@@ -98,8 +98,15 @@ class Subscription(Runner):
                 counts[what] = counts.get(what, 0) + count
         here = len(self._tracks)
         detail = f"{here} partition{'' if here == 1 else 's'} here"
-        watch = self._watch
-        return Progress(None, watch.lag if watch else None, counts, self._error, self._failed, detail)
+        return Progress(None, self._lag, counts, self._error, self._failed, detail)
+
+    @property
+    def _lag(self) -> int | None:
+        """How many messages of the partitions that are here are still to be handled; None: nobody knows."""
+        if self._client is None or not self._client.joined or self._tracks.keys() != self._client.given:
+            return None
+        ends = {each: max(self._client.end(each) or 0, track.end) for each, track in self._tracks.items()}
+        return sum(max(0, ends[each] - track.lane.position - 1) for each, track in self._tracks.items())
 
     @property
     def _error(self) -> str:
@@ -324,7 +331,7 @@ class Subscription(Runner):
             if position != claim.position:
                 await lane.move(position)  # so that it stays there, whatever others tell Kafka
             if client.seek(partition, position + 1):
-                self._tracks[partition] = track = Track(lane, monotonic(), position)
+                self._tracks[partition] = track = Track(lane, monotonic(), position, bounds[partition].next)
                 self._go_on(client, partition, track)
 
     async def _revoked(self, partitions: Collection[Partition]) -> None:

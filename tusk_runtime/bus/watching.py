@@ -28,19 +28,20 @@ class Stuck(TuskError):
 @dataclass(slots=True)
 class Track:
     """A partition that this process has, and what is done with it now. `told` is what Kafka knows of its
-    progress, `moved` is when it last went on; `lost` is what it holds, where its log went back."""
+    progress, `moved` is when it last went on, `end` is the offset behind its last message; `lost` is what it
+    holds, where its log went back."""
 
     lane: Lane[Message]
     moved: float
     told: int
+    end: int
     task: asyncio.Task[object] | None = None
     lost: Bounds | None = None
 
 
 class Watch:
-    """Watches one client. `problem` is what is wrong when the brokers are asked; `lag` counts the messages of
-    its partitions that are still to be handled, and `strangers` are those in the group that are no processes
-    of this runtime."""
+    """Watches one client. `problem` is what is wrong when the brokers are asked; `strangers` are
+    those in the group that are no processes of this runtime."""
 
     def __init__(
         self,
@@ -52,7 +53,6 @@ class Watch:
         self._tracks = tracks
         self._alarm = alarm
         self._checked = 0
-        self.lag: int | None = None
         self.problem = ""
         self.strangers: Sequence[str] = ()
 
@@ -84,12 +84,12 @@ class Watch:
         bounds = await client.bounds(list(tracks)) if tracks else {}
         for partition, track in tracks.items():
             await self._look(partition, track, bounds[partition])
-        self.lag = sum(max(0, bounds[each].next - track.lane.position - 1) for each, track in tracks.items())
         if generation != self._checked or self.strangers:
             self.strangers = await client.strangers()
             self._checked = generation
 
     async def _look(self, partition: Partition, track: Track, bounds: Bounds) -> None:
+        track.end = bounds.next
         if track.lane.position + 1 > bounds.next and track.lost is None:
             track.lost = bounds
             self._alarm(went_back(source_of(partition), track.lane.position, bounds))
