@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from tusk_runtime.model.configuration import Mail
 from tusk_runtime.model.consuming import Method
+
+OVERHEAD = 100
+"""Bytes of a message in a topic beside its key, its value and its headers, at most."""
 
 
 class Call(NamedTuple):
@@ -26,6 +29,22 @@ class Answer(NamedTuple):
 
     status: int
     body: bytes
+
+
+class Publication(NamedTuple):
+    """A message to a topic of Kafka. `timestamp` is in milliseconds since 1970 UTC, as Kafka has it."""
+
+    topic: str
+    key: bytes | None
+    value: bytes
+    timestamp: int
+    headers: Sequence[tuple[str, bytes]]
+
+    @property
+    def size(self) -> int:
+        """Bytes, at most."""
+        headers = sum(len(name.encode()) + len(value) + 10 for name, value in self.headers)
+        return len(self.key or b"") + len(self.value) + headers + OVERHEAD
 
 
 class Message(NamedTuple):
