@@ -109,3 +109,14 @@ def id_text(value: bytes) -> str:
     """The canonical text of an id of 16 bytes."""
     h = value.hex()
     return f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:]}"
+
+
+def traceparent(correlation_id: bytes, event_id: bytes) -> str:
+    """An event by W3C Trace Context, version 00: the correlation id is the trace, which is sampled, and the
+    first 8 bytes of the event's id are the parent. Neither may be zero throughout."""
+    trace = correlation_id if any(correlation_id) else _ONE
+    parent = event_id[:8] if any(event_id[:8]) else _ONE[8:]
+    return f"00-{trace.hex()}-{parent.hex()}-01"
+
+
+_ONE = bytes(15) + b"\1"

@@ -48,6 +48,7 @@ async def test_events_leave_with_all_that_there_is_to_know(stage: Stage, kafka: 
         "correlation_id": id_text(event.correlation_id),
         "causation_id": id_text(event.command_id),
         "content-type": "application/json",
+        "traceparent": f"00-{event.correlation_id.hex()}-{event.event_id[:8].hex()}-01",
     }
     assert datetime.fromisoformat(headers["timestamp"]).utcoffset() is not None
     description = await asyncio.to_thread(AdminClient({"bootstrap.servers": kafka}).list_topics, timeout=10)
@@ -182,6 +183,17 @@ async def test_a_topic_with_other_partitions_is_told(stage: Stage, kafka: str) -
     part = await stage.until(lambda part: bool(part.error))
     assert f"the topic `{topic}` has 2 partitions, and the file says 3" in part.error
     assert "`partitions: 2`" in part.error
+
+
+async def test_where_nothing_is_published_the_relay_only_follows(stage: Stage, kafka: str) -> None:
+    """An application without categories still may read topics, and publish to those of others."""
+    store = SqliteStore(stage.folder / "store.db")
+    text = f'{ACCOUNT}\n[event_store]\nstreaming: "kafka"\n[store_config]\nkafka: {{ brokers: "{kafka}" }}\n'
+    stage.runtime = Runtime(application(text), store)
+    await stage.runtime.start()
+    await stage.open("a")
+    await stage.published()
+    assert (await stage.relay()).health == "running"
 
 
 async def test_a_lost_topic_is_filled_again(stage: Stage, kafka: str) -> None:

@@ -122,6 +122,24 @@ on:
 """
 
 
+PUBLISHING = """
+[event_store]
+streaming: "kafka"
+[store_config.kafka]
+brokers: "kafka-1:9092"
+[consumers.shipping]
+on: { Opened: { publish: { topic: "shipments", value: { owner: "{{ data.owner }}" } }, when: "{{ data.owner != 'x' }}" } }
+"""
+
+
+def test_what_a_consumer_publishes_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "app.tsk"
+    file.write_text(ACCOUNT + PUBLISHING)
+    page = pages(file, tmp_path / "docs", "--format", "markdown")["consumers"]
+    row = "| [`Opened`](events.md#Opened) | publish to `shipments` | `owner: {{ data.owner }}` | `when:"
+    assert row in page
+
+
 def test_what_a_consumer_does_is_told(tmp_path: Path) -> None:
     file = tmp_path / "app.tsk"
     file.write_text(ACCOUNT + CONSUMER)

@@ -30,14 +30,14 @@ def explain(*arguments: str) -> Result:
         ("[consumers]", ["consumers (section)", "[consumers.Name]", "on", "accept"]),
         ("consumers.mailer.on.Opened.send", ["consumers.*.on.*.send (key)"]),
         ("consumers.bank.accept.when", ["consumers.*.accept.when (key)"]),
-        ("consumers.*.on.*.publish", ["does not build it yet"]),
+        ("consumers.*.on.*.email.html", ["does not build it yet"]),
         ("decimal", ["decimal (type)", "decimal(min=…, max=…, places=…)", "decimal (function)"]),
         ("places", ["places (constraint)", "A constraint of `decimal`"]),
         ("round", ["round (function)", "round(n: N, places: integer = none"]),
         ("gte", ["gte (condition)", "is at least"]),
         ("@env", ["@env (operator)", "@env('NAME', default)"]),
         ("@query", ["What to do instead"]),
-        ("kafka_integration", ["does not build it yet"]),
+        ("event_metrics", ["does not build it yet"]),
     ],
 )
 def test_what_a_word_means(word: str, parts: list[str]) -> None:

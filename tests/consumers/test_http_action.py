@@ -18,7 +18,7 @@ from tusk_runtime.clock import VirtualClock
 from tusk_runtime.consumers.client import MOST_READ
 from tusk_runtime.consumers.outside import Recorded
 from tusk_runtime.errors import StartFailed
-from tusk_runtime.events import Caller
+from tusk_runtime.events import Caller, traceparent
 from tusk_runtime.running.backends import memory_store
 from tusk_runtime.running.runtime import Runtime
 from tusk_runtime.store.deliveries import Letter
@@ -83,6 +83,8 @@ async def test_a_call_carries_what_the_file_says(stage: Stage) -> None:
     assert (asked.method, asked.path, orjson.loads(asked.body)) == ("POST", "/pay", {"amount": "5.00"})
     assert asked.headers["content-type"] == "application/json"
     assert len(asked.headers["idempotency-key"]) == 36
+    (event,) = [event for event in await stage.store.events.read() if event.type == "Deposited"]
+    assert asked.headers["traceparent"] == traceparent(event.correlation_id, event.event_id)
     assert asked.headers["user-agent"] == "tusk-runtime"
     assert "authorization" not in asked.headers
     assert await stage.letters() == []

@@ -6,6 +6,7 @@ import pytest
 from model_golden import built, diagnose
 
 from tusk_runtime.model.configuration import Kafka, Sasl, Tls
+from tusk_runtime.model.consuming import Consumer
 
 SHOP = """
 [events]
@@ -66,6 +67,55 @@ def test_what_is_said() -> None:
 @pytest.mark.parametrize("backend", ["sqlite", "in_memory"])
 def test_every_backend_can_publish(backend: str) -> None:
     assert kafka('brokers: "k:1"', store=f'streaming: "kafka"\nbackend: "{backend}"') is not None
+
+
+@pytest.mark.parametrize(
+    ("sections", "said"),
+    [
+        ("", {}),
+        (
+            '[kafka_integration]\nproducer: "async"\nconsumer: "consumer_groups"\nstreaming: "kafka_streams"',
+            {},
+        ),
+        ('[kafka_integration]\nproducer: "sync"', {"pipelined": False}),
+        ('[kafka_integration]\nconsumer: "standalone"', {"standalone": True}),
+        ("[event_producer]\nasync_producer: false", {"pipelined": False}),
+        ("[event_producer]\nbatch_publishing: false", {"batching": False}),
+        ("[event_producer]\nerror_handling: false", {"halting": True}),
+        ("[event_consumer]\nconsumer_groups: false", {"standalone": True}),
+        ("[event_consumer]\noffset_management: false", {"tail": True}),
+        (
+            '[kafka_integration]\nproducer: "sync"\nconsumer: "standalone"\n'
+            "[event_producer]\nasync_producer: false\n[event_consumer]\nconsumer_groups: false",
+            {"pipelined": False, "standalone": True},
+        ),
+    ],
+)
+def test_how_it_is_written_to_and_read(sections: str, said: dict[str, bool]) -> None:
+    assert on('brokers: "k:1"', sections) == on('brokers: "k:1"')._replace(**said)
+
+
+@pytest.mark.parametrize(
+    ("section", "consumer", "parks"),
+    [
+        ("", "", True),
+        ("error_handling: true", "", True),
+        ("error_handling: false", "", False),
+        ("error_handling: false", "dead_letter: true", True),
+        ("error_handling: true", "dead_letter: false", False),
+    ],
+)
+def test_what_consumers_do_that_say_nothing_themselves(section: str, consumer: str, parks: bool) -> None:
+    """With Kafka and without; and the consumer is another one where it does something else."""
+
+    def found(section: str) -> Consumer:
+        text = (
+            f"{SHOP}[event_consumer]\n{section}\n[consumers.C]\non: {{ Placed: {{ log: x }} }}\n{consumer}\n"
+        )
+        return built(text).consumers["C"]
+
+    assert found(section).dead_letter is parks
+    assert (found(section).definition == found("").definition) is (found("").dead_letter is parks)
 
 
 def test_without_streaming_nothing_is_published() -> None:

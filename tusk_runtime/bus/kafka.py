@@ -13,9 +13,11 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import (
+    InvalidTimestampError,
     InvalidTopicError,
     KafkaError,
     MessageSizeTooLargeError,
+    OutOfOrderSequenceNumber,
     RecordListTooLargeError,
     TopicAlreadyExistsError,
     TopicAuthorizationFailedError,
@@ -35,6 +37,7 @@ CLIENT = "tusk-runtime"
 CALL_SECONDS = 15.0
 """How long one call may take: a client that was cut off at the wrong moment may wait for ever else."""
 SEND_SECONDS = 30.0
+CLOSE_SECONDS = 2.0
 BATCH_BYTES = 256 * 1024
 """The largest batch; a topic that takes less gets less."""
 KNOWN_KEYS = 100_000
@@ -43,6 +46,7 @@ KNOWN_KEYS = 100_000
 FINAL: tuple[type[Exception], ...] = (
     MessageSizeTooLargeError,
     RecordListTooLargeError,
+    InvalidTimestampError,
     InvalidTopicError,
 )
 """What is wrong with the record itself, so that sending it again would not help."""
@@ -201,12 +205,13 @@ class Producer:
         Raises Unavailable if it is not known which of them arrived: all have to be sent again.
         """
         outcomes: list[Exception | None] = [None] * len(records)
+        left, alone = set(range(len(records))), not self._kafka.batching
         try:
-            async with asyncio.timeout(SEND_SECONDS):
-                client = await self._started()
-                async with task_group() as group:
-                    for (topic, partition), batches in self._batches(client, records).items():
-                        group.create_task(self._sent(client, topic, partition, batches, records, outcomes))
+            while left:
+                if await self._round(records, left, outcomes, alone=alone):
+                    # Nobody says which of a batch was refused, and the client lost its place by it.
+                    await self.stop()
+                    alone = True
         except (KafkaError, OSError, TimeoutError) as error:
             await self.stop()
             raise Unavailable(await explained(error, self._address)) from error
@@ -215,14 +220,38 @@ class Producer:
             raise
         return outcomes
 
+    async def _round(
+        self, records: Sequence[Record], left: set[int], outcomes: list[Exception | None], *, alone: bool
+    ) -> bool:
+        """Send those that are left, as far as none of their partition is refused. Whether any was."""
+        async with asyncio.timeout(SEND_SECONDS) as limit:
+            client = await self._started()
+            partitions = self._batches(client, records, sorted(left), alone)
+            if self._kafka.pipelined and self._kafka.batching:
+                async with task_group() as group:
+                    tasks = [
+                        group.create_task(self._sent(client, where, batches, left, outcomes))
+                        for where, batches in partitions.items()
+                    ]
+                return any(task.result() for task in tasks)
+            refused = False
+            for where, batches in partitions.items():
+                for batch in batches:
+                    limit.reschedule(asyncio.get_running_loop().time() + SEND_SECONDS)
+                    if await self._sent(client, where, [batch], left, outcomes):
+                        refused = True
+                        break
+            return refused
+
     def _batches(
-        self, client: AIOKafkaProducer, records: Sequence[Record]
+        self, client: AIOKafkaProducer, records: Sequence[Record], left: Sequence[int], alone: bool
     ) -> dict[tuple[str, int], list[_Batch]]:
-        """The records in batches, by topic and partition, in their order."""
+        """Those that are left in batches, by topic and partition, in their order; `alone`: one in each."""
         found: dict[tuple[str, int], list[_Batch]] = {}
-        for index, (topic, key, value, timestamp, headers) in enumerate(records):
+        for index in left:
+            topic, key, value, timestamp, headers = records[index]
             batches = found.setdefault((topic, self._partition(key)), [])
-            if not batches or batches[-1].builder.append(
+            if alone or not batches or batches[-1].builder.append(
                 timestamp=timestamp, key=key, value=value, headers=headers
             ) is None:  # fmt: skip
                 builder = client.create_batch()
@@ -243,59 +272,48 @@ class Producer:
     async def _sent(
         self,
         client: AIOKafkaProducer,
-        topic: str,
-        partition: int,
+        where: tuple[str, int],
         batches: Sequence[_Batch],
-        records: Sequence[Record],
+        left: set[int],
         outcomes: list[Exception | None],
-    ) -> None:
-        """Send the batches of a partition in order, and note which records are wrong for good."""
+    ) -> bool:
+        """Send the batches of a partition in order. Whether any was refused.
+
+        What is settled goes out of `left`, with an outcome if it was alone in its batch and is wrong for
+        good. Those behind a batch that was refused may be left, too.
+        """
+        topic, partition = where
         waits = []
         for batch in batches:
             waits.append(await client.send_batch(batch.builder, topic, partition=partition))
         await hit("relay.sent")
+        refused = False
         for batch, wait in zip(batches, waits, strict=True):
             try:
                 self._acknowledged(topic, partition, (await wait).offset, len(batch.records))
             except FINAL as error:
-                if len(batch.records) == 1:
-                    outcomes[batch.records[0]] = error
+                refused = True
+                if len(batch.records) > 1:
                     continue
-                for index in batch.records:  # one of these, and nobody says which
-                    record = records[index]
-                    builder = client.create_batch()
-                    builder.append(
-                        timestamp=record.timestamp, key=record.key, value=record.value, headers=record.headers
-                    )
-                    try:
-                        sent = await (await client.send_batch(builder, topic, partition=partition))
-                        self._acknowledged(topic, partition, sent.offset, 1)
-                    except FINAL as single:
-                        outcomes[index] = single
+                outcomes[batch.records[0]] = error
+            except OutOfOrderSequenceNumber:
+                if not refused:
+                    raise
+                continue
+            left.difference_update(batch.records)
+        return refused
 
     async def _started(self) -> AIOKafkaProducer:
         if self._client is None:
-            client = AIOKafkaProducer(
-                **self._address.options(),
-                enable_idempotence=True,
-                acks="all",
-                compression_type="lz4",
-                max_batch_size=self._batch_bytes,
-                max_request_size=self._kafka.max_record_size + BATCH_BYTES,
-            )
-            try:
-                await client.start()
-            except BaseException:
-                await _closed(client)
-                raise
-            self._client = client
+            most = self._kafka.max_record_size
+            self._client = await started(self._address, batch_bytes=self._batch_bytes, record_bytes=most)
         return self._client
 
     async def stop(self) -> None:
         """Let go of the connections."""
         client, self._client = self._client, None
         if client is not None:
-            await _closed(client)
+            await closed(client)
 
 
 class _Batch(NamedTuple):
@@ -305,8 +323,36 @@ class _Batch(NamedTuple):
     records: list[int]
 
 
-async def _closed(client: AIOKafkaProducer) -> None:
+async def started(address: Address, *, batch_bytes: int, record_bytes: int) -> AIOKafkaProducer:
+    """A client whose batches have so many bytes at most, unless they are one record, and records so many.
+
+    Raises what the client raises.
+    """
+    client = AIOKafkaProducer(
+        **address.options(),
+        enable_idempotence=True,
+        acks="all",
+        compression_type="lz4",
+        max_batch_size=batch_bytes,
+        max_request_size=record_bytes + BATCH_BYTES,
+    )
+    try:
+        await client.start()
+    except BaseException:
+        await closed(client)
+        raise
+    return client
+
+
+async def closed(client: AIOKafkaProducer) -> None:
+    """Let go of a client, in a moment at most. Never raises."""
     # What it still holds is sent again by the next one: nothing to wait for.
     with contextlib.suppress(Exception):
-        async with asyncio.timeout(2.0):
+        async with asyncio.timeout(CLOSE_SECONDS):
             await client.stop()
+            return
+    # It waits for a broker that does not answer: its task would go on for ever, over open connections.
+    with contextlib.suppress(Exception):
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await client.client.close()
+            await client._sender.close()

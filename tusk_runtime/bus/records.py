@@ -9,7 +9,7 @@ import orjson
 
 from tusk_runtime.clock import to_datetime
 from tusk_runtime.errors import TuskError
-from tusk_runtime.events import StoredEvent, id_text
+from tusk_runtime.events import StoredEvent, id_text, traceparent
 from tusk_runtime.model.application import Application, EventType
 from tusk_runtime.model.envelope import event_value, meta_value
 from tusk_runtime.model.upcasting import Chain, chain_of
@@ -52,6 +52,8 @@ class Recorder:
 
     The value is the event's data in the declared version, as JSON; the key is the id of its aggregate, so
     that events of one aggregate keep their order. What else there is to say stands in headers, as text.
+    `traceparent` is that of W3C Trace Context: the trace is the correlation id, the parent the first 8 bytes
+    of the event's id.
     """
 
     def __init__(self, application: Application) -> None:
@@ -95,6 +97,7 @@ class Recorder:
             ("timestamp", to_datetime(event.timestamp).isoformat().encode()),
             ("correlation_id", id_text(event.correlation_id).encode()),
             ("causation_id", _cause(event)),
+            ("traceparent", traceparent(event.correlation_id, event.event_id).encode()),
         ]
         key = event.aggregate_id.encode()
         return Record(published.topic, key, _value(event, published), event.timestamp // 1000, headers)

@@ -33,9 +33,9 @@ class Relay(EventHands):
 
     A page counts as published when every record of it is acknowledged; until then all of it is sent again:
     each record arrives at least once, those of an aggregate in order. A record that can never be sent parks
-    its aggregate. Its size is looked at before anything is sent, since one that a broker refuses would be
-    overtaken by those behind it. A topic that lost records halts all: what came later would stand before what
-    is published again.
+    its aggregate, or halts all, as the file says. Its size is looked at before anything is sent, since one
+    that a broker refuses would be overtaken by those behind it. A topic that lost records halts all: what
+    came later would stand before what is published again.
     """
 
     def __init__(self, group: str, recorder: Recorder, address: Address, store: Store, clock: Clock) -> None:
@@ -48,13 +48,23 @@ class Relay(EventHands):
         self._producer = Producer(address, self._losses.acknowledged)
         self._topics = Topics(address)
         self._limits: Mapping[str, int] = {}
+        self._halting = address.kafka.halting
         self.published = 0
+
+    @property
+    def halted(self) -> str:
+        """An event cannot be sent, and `[event_producer] error_handling` says that nothing overtakes it."""
+        failed = self.letters.failed() if self._halting else None
+        if failed is None:
+            return ""
+        return f"the event at position {failed.position}: {orjson.loads(failed.error)['message']}"
 
     async def prepare(self) -> None:
         """Make the topics that are not there. Raises Unavailable, also if one lost records."""
-        await self._look(learn=True)
-        self._limits = await self._topics.ensure(self._names)
-        await self._producer.take(min(self._limits.values()))
+        if self._names:
+            await self._look(learn=True)
+            self._limits = await self._topics.ensure(self._names)
+            await self._producer.take(min(self._limits.values()))
         await hit("relay.prepared")
 
     async def rest(self) -> None:
@@ -69,7 +79,7 @@ class Relay(EventHands):
 
     async def handle_due(self, deliveries: Deliveries) -> Changes:
         """Look at the topics from time to time, and handle the letters that are due. Raises Unavailable."""
-        if monotonic() - self._looked >= LOOK_SECONDS:
+        if self._names and monotonic() - self._looked >= LOOK_SECONDS:
             await self._look()
         return await super().handle_due(deliveries)
 
@@ -98,6 +108,9 @@ class Relay(EventHands):
             except Unpublishable as unpublishable:
                 stopped.add(key)
                 letters[event.position] = self._parked(event, unpublishable)
+                if self._halting:
+                    reached = event.position
+                    break
         await hit("relay.recorded")
         outcomes = await self._producer.send([record for _, record in sent])
         await self._losses.check()

@@ -13,6 +13,7 @@ from tusk_runtime.consumers.failures import ActionFailed, FinalFailure, Technica
 from tusk_runtime.consumers.mailing import Mailer
 from tusk_runtime.consumers.outside import Outside
 from tusk_runtime.consumers.performing import Moment, Performer, calls
+from tusk_runtime.consumers.publishing import MessagePublisher
 from tusk_runtime.consumers.python import PythonCaller
 from tusk_runtime.consumers.sending import SendCommand, Sender, Writer
 from tusk_runtime.errors import Refused
@@ -20,7 +21,7 @@ from tusk_runtime.events import StoredEvent
 from tusk_runtime.expressions import Expression, ExpressionFailed, explain
 from tusk_runtime.failpoints import hit
 from tusk_runtime.model.application import Application, EventType
-from tusk_runtime.model.consuming import Action, Body, Consumer, Email, Http, Log, Python, Send
+from tusk_runtime.model.consuming import Action, Body, Consumer, Email, Http, Log, Publish, Python, Send
 from tusk_runtime.model.envelope import event_value, meta_value
 from tusk_runtime.model.upcasting import Chain, chain_of
 from tusk_runtime.templates import Template
@@ -48,6 +49,7 @@ class Actor:
             Log: Writer(consumer),
             Http: HttpCaller(consumer, outside),
             Email: Mailer(consumer, outside),
+            Publish: MessagePublisher(consumer, application.settings.kafka, outside),
             Python: PythonCaller(outside),
         }
         self._handled: dict[str, _Handled] = {}

@@ -13,7 +13,7 @@ from tusk_runtime.consumers.failures import FinalFailure, TechnicalFailure, line
 from tusk_runtime.consumers.leaving import Answer, Call
 from tusk_runtime.consumers.outside import Outside
 from tusk_runtime.consumers.performing import Arguments, Moment, breaks_headers, id_of, value_of
-from tusk_runtime.events import id_text
+from tusk_runtime.events import id_text, traceparent
 from tusk_runtime.model.consuming import Body, Consumer, Http
 from tusk_runtime.types import to_json
 
@@ -45,7 +45,8 @@ class HttpCaller:
         Raises TechnicalFailure or FinalFailure unless the answer says that it is done.
         """
         key = id_text(id_of(self._group, moment.event.event_id, what))
-        call = _call(action, arguments, key)
+        trace = traceparent(moment.event.correlation_id, moment.event.event_id)
+        call = _call(action, arguments, {"Idempotency-Key": key, "traceparent": trace})
         try:
             answer = await self._outside.call(call)
         except (TechnicalFailure, FinalFailure) as error:
@@ -56,8 +57,7 @@ class HttpCaller:
         raise failure(_told(action, call, answer))
 
 
-def _call(action: Http, arguments: Arguments, key: str) -> Call:
-    headers = {"Idempotency-Key": key}
+def _call(action: Http, arguments: Arguments, headers: dict[str, str]) -> Call:
     body = b""
     if action.body is not None:
         headers["Content-Type"] = CONTENT_TYPES[action.body.kind]

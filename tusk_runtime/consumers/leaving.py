@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from tusk_runtime.model.configuration import Mail
 from tusk_runtime.model.consuming import Method
+
+OVERHEAD = 100
+"""Bytes of a message in a topic beside its key, its value and its headers, at most."""
 
 
 class Call(NamedTuple):
@@ -37,6 +40,22 @@ class Answer(NamedTuple):
     end: End = "whole"
 
 
+class Publication(NamedTuple):
+    """A message to a topic of Kafka. `timestamp` is in milliseconds since 1970 UTC, as Kafka has it."""
+
+    topic: str
+    key: bytes | None
+    value: bytes
+    timestamp: int
+    headers: Sequence[tuple[str, bytes]]
+
+    @property
+    def size(self) -> int:
+        """Bytes, at most."""
+        headers = sum(len(name.encode()) + len(value) + 10 for name, value in self.headers)
+        return len(self.key or b"") + len(self.value) + headers + OVERHEAD
+
+
 class Message(NamedTuple):
     """An e-mail by a server; `text` or `html` may be empty. `id` and `sent_at` are the same however often it
     is sent."""
@@ -57,5 +76,5 @@ class Run(NamedTuple):
     arguments: Mapping[str, Any]
 
 
-Leaving = Call | Message | Run
+Leaving = Call | Message | Publication | Run
 """Whatever leaves the application."""

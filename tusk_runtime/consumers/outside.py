@@ -8,12 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from tusk_runtime.consumers.failures import TechnicalFailure
 from tusk_runtime.consumers.functions import Function, find, run
-from tusk_runtime.consumers.leaving import Answer, Call, Leaving, Message, Run
+from tusk_runtime.consumers.leaving import Answer, Call, Leaving, Message, Publication, Run
 from tusk_runtime.consumers.smtp import send_mail
 from tusk_runtime.errors import StartFailed
 from tusk_runtime.model.application import Application
-from tusk_runtime.model.consuming import Http, Python
+from tusk_runtime.model.consuming import Http, Publish, Python
 
 if TYPE_CHECKING:
     from tusk_runtime.consumers.client import Client
@@ -38,6 +39,10 @@ class Outside(Protocol):
         """Send an e-mail. Raises TechnicalFailure if the server may take it later, FinalFailure if not."""
         ...
 
+    async def publish(self, message: Publication) -> None:
+        """Publish a message. Raises TechnicalFailure if it may be taken later, FinalFailure if not."""
+        ...
+
     async def run(self, action: Python, arguments: Mapping[str, Any]) -> None:
         """Call the function of an action. Raises TechnicalFailure if it raises anything."""
         ...
@@ -51,19 +56,37 @@ class Outside(Protocol):
         ...
 
 
+class Publisher(Protocol):
+    """Publishes messages to the topics of one cluster."""
+
+    async def publish(self, message: Publication) -> None:
+        """Publish one. Raises TechnicalFailure if it may be taken later, FinalFailure if not."""
+        ...
+
+    async def stop(self) -> None:
+        """Let go of the connections. Never raises."""
+        ...
+
+
 class Real:
     """The world as it is: one client for all calls, which is there when an application needs it."""
 
-    def __init__(self) -> None:
+    def __init__(self, publisher_of: Callable[[Application], Publisher]) -> None:
+        """`publisher_of` makes what publishes for an application. It may raise StartFailed."""
+        self._publisher_of = publisher_of
+        self._publisher: Publisher | None = None
         self._client: Client | None = None
         self._threads: ThreadPoolExecutor | None = None
         self._functions: dict[str, Function] = {}
 
     def prepare(self, application: Application) -> None:
-        """Have a client if there are calls, and the functions. Raises StartFailed."""
+        """Have a client if there are calls, what publishes, and the functions. Raises StartFailed."""
         actions = [a for c in application.consumers.values() for each in c.on.values() for a in each]
         if any(isinstance(action, Http) for action in actions):
             self._made()
+        # Where the cluster is cannot change while the application runs: one is enough for all edits.
+        if self._publisher is None and any(isinstance(action, Publish) for action in actions):
+            self._publisher = self._publisher_of(application)
         for action in actions:
             if isinstance(action, Python):
                 self._functions[action.function] = find(action)
@@ -87,6 +110,12 @@ class Real:
         """Send it, in a thread."""
         await self._in_a_thread(partial(send_mail, message))
 
+    async def publish(self, message: Publication) -> None:
+        """Publish it."""
+        if self._publisher is None:
+            raise TechnicalFailure("the application stops")
+        await self._publisher.publish(message)
+
     async def run(self, action: Python, arguments: Mapping[str, Any]) -> None:
         """Call it, in a thread."""
         name = action.function
@@ -105,13 +134,16 @@ class Real:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     async def close(self) -> None:
-        """Close the client; what is being sent ends by itself."""
+        """Close the clients; what is being sent in a thread ends by itself."""
         threads, self._threads = self._threads, None
         if threads is not None:
             threads.shutdown(wait=False, cancel_futures=True)
         client, self._client = self._client, None
         if client is not None:
             await client.close()
+        publisher, self._publisher = self._publisher, None
+        if publisher is not None:
+            await publisher.stop()
 
 
 class Recorded:
@@ -134,6 +166,10 @@ class Recorded:
 
     async def mail(self, message: Message) -> None:
         """Keep the e-mail."""
+        self.left.append(message)
+
+    async def publish(self, message: Publication) -> None:
+        """Keep the message."""
         self.left.append(message)
 
     async def run(self, action: Python, arguments: Mapping[str, Any]) -> None:

@@ -38,12 +38,18 @@ BAD_NAME = define(
     "a letter. "
     "Some names are taken: those of the built-in types, `aggregate_id` as a field, `cursor` and `limit` as "
     "parameters. A category that is published to Kafka is a topic there: the name of a topic takes letters, "
-    "digits, `.`, `_` and `-`, at most 249.",
+    "digits, `.`, `_` and `-`, at most 249. The headers of a message have names, too, and some are the "
+    "runtime's alone.",
 )
 BAD_VALUE = define(
     "TSK206",
     "a value that cannot be",
     "A number, a size, an address or a duration is malformed, too small or too large.",
+)
+CONTRADICTION = define(
+    "TSK208",
+    "two places that contradict each other",
+    "Some keys of two sections say the same of one thing. Where both are written, they must agree.",
 )
 
 UNDECLARED_EVENT = define("TSK300", "unknown event", "An event is used that no `[events]` declares.")

@@ -58,7 +58,9 @@ class Kafka(NamedTuple):
     `retention` is in seconds; None there and as `replication_factor` is what the brokers say.
     `max_record_size` is in bytes. Without `tls` the connections are not encrypted, without `sasl` the brokers
     are not told who the application is. With `standalone` every process reads all topics, with `tail` only
-    what comes while it runs.
+    what comes while it runs. Without `pipelined` each batch that is published is confirmed before the next is
+    sent, without `batching` it is one record. With `halting` nothing is published behind an event that cannot
+    be, until somebody settles that.
     """
 
     brokers: tuple[str, ...]
@@ -71,6 +73,9 @@ class Kafka(NamedTuple):
     sasl: Sasl | None = None
     standalone: bool = False
     tail: bool = False
+    pipelined: bool = True
+    batching: bool = True
+    halting: bool = False
 
 
 MailTls = Literal["starttls", "ssl", "none"]
@@ -94,7 +99,8 @@ class Mail(NamedTuple):
 class Settings(NamedTuple):
     """What the sections of settings say. `path` is that of the SQLite file, `body_limit` is in bytes; without
     `kafka` nothing is published. `allow_hosts` are the hosts, in small letters, that an expression may choose
-    for a call; without `mail` there are no e-mails. `allow_python` lets actions run Python."""
+    for a call; without `mail` there are no e-mails. `allow_python` lets actions run Python.
+    `dead_letter` is that of consumers which say nothing themselves."""
 
     name: str
     version: str
@@ -109,3 +115,4 @@ class Settings(NamedTuple):
     allow_hosts: frozenset[str] = frozenset()
     mail: Mail | None = None
     allow_python: bool = False
+    dead_letter: bool = True

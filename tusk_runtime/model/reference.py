@@ -13,7 +13,7 @@ from tusk_runtime.language import codes as language_codes  # noqa: F401 - define
 from tusk_runtime.language.diagnostics import CODES, Code
 from tusk_runtime.language.rejected import REJECTED
 from tusk_runtime.model import codes as model_codes  # noqa: F401 - defines its codes
-from tusk_runtime.model import event_structure, kafka, mail, settings
+from tusk_runtime.model import event_structure, kafka, mail, settings, travelling
 from tusk_runtime.model import stored_versions as _stored_versions  # noqa: F401 - defines its code
 from tusk_runtime.model.declarations import (
     aggregates,
@@ -53,6 +53,9 @@ SET: Mapping[str, Sequence[Key]] = {
     "event_store": settings.EVENT_STORE_KEYS,
     "store_config": settings.STORE_CONFIG_KEYS,
     "kafka_config": kafka.KAFKA_CONFIG_KEYS,
+    "kafka_integration": travelling.KAFKA_INTEGRATION_KEYS,
+    "event_producer": travelling.EVENT_PRODUCER_KEYS,
+    "event_consumer": travelling.EVENT_CONSUMER_KEYS,
 }
 """The keys of the sections of settings."""
 

@@ -28,14 +28,17 @@ SECTIONS: dict[str, str] = {
     "event_store": "Where events are kept.",
     "store_config": "The settings of the store, and of Kafka.",
     "kafka_config": "Which categories are published to Kafka.",
+    "kafka_integration": "How events are sent to Kafka, and who reads what.",
+    "event_producer": "How events are published, and what becomes of those that cannot be.",
+    "event_consumer": "How consumers read topics, and what becomes of what they cannot handle.",
 }
 """The sections that this version builds."""
 
 LATER = frozenset({
     "views", "streams", "metrics", "schedules", "sagas", "auth", "features",
     "event_architecture", "architecture_principles", "aggregate_design",
-    "event_store_operations", "command_side", "query_side", "kafka_integration",
-    "event_producer", "event_consumer", "read_model_projections", "materialized_views", "saga_implementation",
+    "event_store_operations", "command_side", "query_side",
+    "read_model_projections", "materialized_views", "saga_implementation",
     "event_metrics", "metrics_config", "event_tracing", "tracing_config", "event_processing",
     "processing_config", "caching_strategy", "cache_config", "event_testing", "testing_config",
     "event_debugging", "debug_config",

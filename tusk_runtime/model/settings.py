@@ -1,4 +1,4 @@
-"""The sections of settings: `[runtime]`, `[http]`, `[event_store]`, `[store_config]`, `[kafka_config]`."""
+"""The sections of settings: `[runtime]`, `[http]`, `[event_store]`, `[store_config]`, and those of Kafka."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import PurePath
 from typing import cast, get_args
 
 from tusk_runtime.language.document import MapNode, ScalarNode
-from tusk_runtime.model import kafka, mail
+from tusk_runtime.model import kafka, mail, travelling
 from tusk_runtime.model.codes import BAD_NAME, BAD_VALUE, MISSING_KEY
 from tusk_runtime.model.configuration import Backend, Postgres, Settings
 from tusk_runtime.model.context import Building
@@ -119,6 +119,12 @@ def read(b: Building, file: str) -> Settings:
     config = _section(b, "store_config", STORE_CONFIG_KEYS)
     http = _section(b, "http", HTTP_KEYS)
     host, port = _listen(http)
+    cluster, dead_letter = travelling.read(
+        kafka.read(b, store, config, _section(b, "kafka_config", kafka.KAFKA_CONFIG_KEYS)),
+        _section(b, "kafka_integration", travelling.KAFKA_INTEGRATION_KEYS),
+        _section(b, "event_producer", travelling.EVENT_PRODUCER_KEYS),
+        _section(b, "event_consumer", travelling.EVENT_CONSUMER_KEYS),
+    )
     return Settings(
         name=name,
         version=runtime.text("version", "1"),
@@ -126,13 +132,14 @@ def read(b: Building, file: str) -> Settings:
         backend=cast(Backend, backend),
         path=_path(config),
         postgres=_postgres(config, store, backend),
-        kafka=kafka.read(b, store, config, _section(b, "kafka_config", kafka.KAFKA_CONFIG_KEYS)),
+        kafka=cluster,
         host=host,
         port=port,
         body_limit=http.size("body_limit", 1024 * 1024, LARGEST_BODY),
         allow_hosts=_hosts(http),
         mail=mail.read(b),
         allow_python=runtime.flag("allow_python"),
+        dead_letter=dead_letter,
     )
 
 

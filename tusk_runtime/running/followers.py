@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tusk_runtime.aggregates.bus import CommandBus
@@ -15,21 +14,19 @@ from tusk_runtime.consumers.acting import Actor
 from tusk_runtime.consumers.handling import ConsumerHands
 from tusk_runtime.consumers.outside import Outside
 from tusk_runtime.consumers.receiving import Reception
-from tusk_runtime.encryption import context_of
-from tusk_runtime.errors import NotFound, StartFailed
+from tusk_runtime.errors import NotFound
 from tusk_runtime.events import Caller
 from tusk_runtime.following.follower import Follower
 from tusk_runtime.following.runner import Runner
 from tusk_runtime.model.application import Application
 from tusk_runtime.model.consuming import Consumer
-from tusk_runtime.running.backends import encryption_of
+from tusk_runtime.running.publishing import address_of
 from tusk_runtime.running.service import Health, PartStatus
 from tusk_runtime.store.protocol import Store
 
 if TYPE_CHECKING:
     from tusk_runtime.bus.kafka import Address
 
-TLS = "`tls` of `kafka`"
 RELAY = "@relay"
 """The name of what publishes to Kafka: no consumer can have it."""
 
@@ -65,7 +62,7 @@ class Followers:
         self._fresh: list[Runner] = []
         self.runners: dict[str, Runner] = {}
         outside.prepare(application)
-        address = _address(application) if publishing else None
+        address = address_of(application) if publishing and application.settings.kafka is not None else None
         if address is not None:
             self._publish(application, address)
         for consumer in application.consumers.values():
@@ -182,22 +179,6 @@ class Followers:
     def status(self, head: int) -> list[PartStatus]:
         """How each is."""
         return [_status(runner, head) for runner in self.runners.values()]
-
-
-def _address(application: Application) -> Address | None:
-    """Where the brokers are; None if there is no Kafka. Raises StartFailed."""
-    kafka = application.settings.kafka
-    if kafka is None:
-        return None
-    try:
-        from tusk_runtime.bus.kafka import Address
-    except ModuleNotFoundError as error:
-        raise StartFailed(
-            f"`streaming: kafka` needs the package {error.name}", "pip install 'tusk-runtime[kafka]'"
-        ) from None
-    file = Path(application.document.root.span.source.name)
-    context = context_of(encryption_of(kafka.tls, file), TLS) if kafka.tls is not None else None
-    return Address(kafka, context)
 
 
 def _status(runner: Runner, head: int) -> PartStatus:

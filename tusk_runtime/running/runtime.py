@@ -32,6 +32,7 @@ from tusk_runtime.running.bus_status import status_of
 from tusk_runtime.running.dead_letters import DeadLetters
 from tusk_runtime.running.followers import Followers
 from tusk_runtime.running.history import answer_of, stream_of
+from tusk_runtime.running.publishing import BusPublisher
 from tusk_runtime.running.reads import ReadSide
 from tusk_runtime.running.service import (
     AggregateAnswer,
@@ -78,7 +79,7 @@ class Runtime:
         self._bus = CommandBus(store.events, application, self._clock)
         self._reads = ReadSide(application, store)
         self._publishing = publishing
-        self._outside: Outside = outside or (Real() if publishing else Recorded())
+        self._outside: Outside = outside or (Real(BusPublisher) if publishing else Recorded())
         self._followers = Followers(
             application, store, self._bus, self._clock, outside=self._outside, publishing=publishing
         )

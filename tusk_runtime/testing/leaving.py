@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 import orjson
 
 from tusk_runtime.consumers.failures import masked
-from tusk_runtime.consumers.leaving import Answer, Call, Leaving, Message, Run
+from tusk_runtime.consumers.leaving import Answer, Call, Leaving, Message, Publication, Run
 from tusk_runtime.language.document import Entry, ListNode, MapNode, Node
 from tusk_runtime.language.source import Span
 from tusk_runtime.model.application import Expected, GivenAnswer
@@ -114,6 +114,12 @@ def _seen(left: Leaving) -> tuple[str, Any, dict[str, Any]]:
             return "http", left.url, rest
         case Message():
             return "email", list(left.to), _mail(left)
+        case Publication():
+            headers = {name.lower(): value.decode() for name, value in left.headers}
+            told: dict[str, Any] = {"value": orjson.loads(left.value), "headers": headers}
+            if left.key is not None:
+                told["key"] = left.key.decode()
+            return "publish", [left.topic], told
         case Run():
             return "call", [left.function], {"with": orjson.loads(to_json(_given(left)))}
 

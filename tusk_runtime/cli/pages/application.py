@@ -357,6 +357,10 @@ def _action(event: str, said: Mapping[str, Any]) -> tuple[str, ...]:
             "" if body is None else _assignments(call[body]),
             "\n".join(only),
         )
+    if "publish" in said:
+        message = _map(said["publish"])
+        topic = code(_word(message.get("topic")))
+        return code(event), f"publish to {topic}", _assignments(message.get("value")), "\n".join(only)
     if "call" in said:
         arguments = _assignments(said["with"]) if "with" in said else ""
         return code(event), f"call {code(_word(said['call']))}", arguments, "\n".join(only)

@@ -18,6 +18,7 @@ from tusk_runtime.model.context import Building
 from tusk_runtime.model.declarations.calling import HTTP_ACTION_KEYS, read_http, with_answer
 from tusk_runtime.model.declarations.filling import Front
 from tusk_runtime.model.declarations.mailing import EMAIL_ACTION_KEYS, read_email
+from tusk_runtime.model.declarations.publishing import PUBLISH_ACTION_KEYS, read_publish
 from tusk_runtime.model.declarations.python import read_call
 from tusk_runtime.model.declarations.sending import Sending, read_send
 from tusk_runtime.model.loops import FOR_EACH, WHEN, read_condition, read_loop
@@ -49,17 +50,21 @@ ACTION_KEYS = (
     ),
     Key("http", "map", "Call an address.", keys=HTTP_ACTION_KEYS),
     Key("email", "map", "Send an e-mail by the server of `[email]`.", keys=EMAIL_ACTION_KEYS),
+    Key("publish", "map", "Write a message to a topic of Kafka.", keys=PUBLISH_ACTION_KEYS),
     Key("call", "name", "Call a function of Python, `module:function`; `with` gives its arguments."),
-    Key("pii", "`true` or `false`", "Whether `http` carries personal data out, or `call` gets it; `false`."),
-    Key("publish", "map", "Write a message to a topic.", later=True),
+    Key(
+        "pii",
+        "`true` or `false`",
+        "Whether `http` or `publish` carries personal data out, or `call` gets it; `false`.",
+    ),
 )
-ACTIONS = ("send", "log", "http", "email", "call")
-LATER_ACTIONS = ("publish",)
+ACTIONS = ("send", "log", "http", "email", "publish", "call")
 SHOWN = '`{ send: "Command" }` or `{ log: "text" }`'
 WITHOUT_WITH = {
     "log": "write what is to be seen into the text: `{{ data.field }}`",
     "email": "write what is to be read into the text: `{{ data.field }}`",
     "http": "write what is sent into the call's own map: `json: { … }`",
+    "publish": "write what is sent into its own map: `value: { … }`",
 }
 """What to write in place of `with` beside an action that takes none."""
 LOGGED = Place(
@@ -149,13 +154,15 @@ def _read(
             action = read_email(settings.mail, declared, reader, scope, when, for_each)
         elif kind == "call":
             action = read_call(upon.settings.allow_python, reader, scope, when, for_each)
+        elif kind == "publish":
+            action = read_publish(upon.settings.kafka, reader, scope, when, for_each)
         else:
             action = read_http(upon.settings.allow_hosts, reader, scope, when, for_each)
     if "pii" in reader and kind in WITHOUT_PII:
         reader.problems.error(
             UNKNOWN_KEY,
             reader.span_of("pii"),
-            f"{reader.what} has `pii` beside `{kind}`, and only `http` and `call` take it",
+            f"{reader.what} has `pii` beside `{kind}`, and only `http`, `publish` and `call` take it",
             help=WITHOUT_PII[kind],
         )
     return action
@@ -172,8 +179,8 @@ def _no_with(reader: Reader, kind: str) -> None:
 
 
 def _kind(reader: Reader) -> str | None:
-    """The one action of a map; None with a problem noted, or if it is not available."""
-    named = [name for name in (*ACTIONS, *LATER_ACTIONS) if name in reader or name in reader.node]
+    """The one action of a map; None with a problem noted."""
+    named = [name for name in ACTIONS if name in reader or name in reader.node]
     if len(named) > 1:
         pair = ", ".join(f"{{ {name}: … }}" for name in named)
         reader.problems.error(
@@ -188,7 +195,7 @@ def _kind(reader: Reader) -> str | None:
         if all(entry.key in known for entry in reader.node):
             _no_action(reader.problems, reader.head, reader.what)
         return None
-    return named[0] if named[0] in ACTIONS else None
+    return named[0]
 
 
 def _no_action(problems: Problems, span: Span, what: str) -> None:

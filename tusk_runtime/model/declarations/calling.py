@@ -57,7 +57,7 @@ CARRIED = Place(
     "an `http` action carries it out of the application", "say that it may: `pii: true` beside `http`"
 )
 OPEN = Place(open=True)
-_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
+HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _ADDRESS = re.compile(
     r"https?://(?:[^/?#@\\\s]*@)?(?P<host>[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*|\[[0-9A-Fa-f:.]+\])"
     r"(?::(?P<port>\d{1,5}))?(?=[/?#]|\Z)",
@@ -194,7 +194,7 @@ def _headers(reader: Reader, scope: Scope, place: Place, *, signed: bool) -> Exp
     seen: set[str] = set()
     for entry in headers:
         name = entry.key.lower()
-        if _HEADER.fullmatch(name) is None:
+        if HEADER.fullmatch(name) is None:
             why, advice = "cannot be the name of one", "use letters, digits and `-`"
         elif name in kept:
             why, advice = "is set by the runtime alone", "remove it"

@@ -10,7 +10,7 @@ from tusk_runtime.language.document import Entry
 from tusk_runtime.model.application import EventType
 from tusk_runtime.model.codes import BAD_NAME, BAD_VALUE, MISSING_KEY, SAME_NAME, UNDECLARED_EVENT
 from tusk_runtime.model.configuration import Settings
-from tusk_runtime.model.consuming import Accept, Action, Backoff, Consumer, Email, Http, Retry, Send
+from tusk_runtime.model.consuming import Accept, Action, Backoff, Consumer, Email, Http, Publish, Retry, Send
 from tusk_runtime.model.context import Building
 from tusk_runtime.model.declarations.accepting import ACCEPT_KEYS, check_reached, read_accept
 from tusk_runtime.model.declarations.actions import ACTION_KEYS, Upon, read_actions
@@ -54,7 +54,7 @@ KEYS = (
         "dead_letter",
         "`true` or `false`",
         "Whether an event that failed for good is parked and the others go on; `false`: the consumer stops "
-        "there. `true`.",
+        "there. `true`, or what `error_handling` of `[event_consumer]` says.",
     ),
     Key(
         "on_refused",
@@ -120,12 +120,12 @@ def _consumer(
         reader.integer("batch_size", 500, 1, 10_000),
         reader.duration("timeout", 30.0, SHORTEST, LONGEST),
         _retry(reader),
-        reader.flag("dead_letter", default=True),
+        reader.flag("dead_letter", default=settings.dead_letter),
         cast(OnRefused, reader.choice("on_refused", "dead_letter", get_args(OnRefused))),
         on_topics,
         topics,
         accept,
-        _definition(b, reader, on, on_topics, topics, accept),
+        _definition(b, settings, reader, on, on_topics, topics, accept),
         reader.text("description"),
         reader.head,
     )
@@ -233,6 +233,7 @@ def _retry(reader: Reader) -> Retry:
 
 def _definition(
     b: Building,
+    settings: Settings,
     reader: Reader,
     on: Mapping[str, tuple[Action, ...]],
     on_topics: bool,
@@ -247,6 +248,10 @@ def _definition(
     sends = [action for action in actions if isinstance(action, Send)]
     reached: list[object] = [sorted(action.hosts) for action in actions if isinstance(action, Http)]
     reached += [tuple(action.server) for action in actions if isinstance(action, Email)]
+    if "dead_letter" not in reader:
+        reached.append(settings.dead_letter)
+    if settings.kafka is not None and any(isinstance(action, Publish) for action in actions):
+        reached.append(settings.kafka.max_record_size)
     if topics:
         reached.append([on_topics, *sorted(topics)])
         reached += [repr(rule.message) for rule in accept]

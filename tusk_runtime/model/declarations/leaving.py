@@ -22,12 +22,16 @@ CALL_KEYS = (
     Key("subject", "text", "What it is about."),
     Key("text", "text", "What it says."),
     Key("html", "text", "What it says as a page."),
+    Key("publish", "name", "The topic that a message is published to."),
+    Key("key", "text", "The message's key."),
+    Key("value", "any value", "The message, as JSON."),
     Key("call", "name", "The function of Python that is called, `module:function`."),
     Key("with", "map of any values", "Some of its arguments, as JSON."),
 )
 KINDS: Mapping[str, tuple[str, ...]] = {
     "http": ("method", "json", "form", "body", "headers"),
     "email": ("subject", "text", "html"),
+    "publish": ("key", "value", "headers"),
     "call": ("with",),
 }
 """What a line of `calls` is about, by the key that says so, and what may stand beside that."""
@@ -86,7 +90,7 @@ def _check_shapes(reader: Reader, kind: str) -> None:
         reader.choice("method", "GET", get_args(Method))
     for key in ("form", "headers", "with"):
         reader.map(key)
-    for key in ("subject", "text", "html", "body"):
+    for key in ("subject", "text", "html", "body", "key"):
         reader.text(key)
 
 

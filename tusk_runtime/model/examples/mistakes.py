@@ -80,6 +80,10 @@ MISTAKES: Mapping[str, Example] = {
         '[queries.owners]\nfrom: "accounts"\nlimit: "ten"', '[queries.owners]\nfrom: "accounts"\nlimit: 10'
     ),
     "TSK204": Example('[event_store]\nbackend: "sqlight"', '[event_store]\nbackend: "sqlite"'),
+    "TSK208": Example(
+        '[kafka_integration]\nproducer: "async"\n\n[event_producer]\nasync_producer: false',
+        '[kafka_integration]\nproducer: "sync"\n\n[event_producer]\nasync_producer: false',
+    ),
     "TSK205": Example('[types]\n"order-line": { sku: "string" }', '[types]\nOrderLine: { sku: "string" }'),
     "TSK206": Example(
         '[queries.owners]\nfrom: "accounts"\nlimit: 5000', '[queries.owners]\nfrom: "accounts"\nlimit: 1000'

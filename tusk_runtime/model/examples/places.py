@@ -202,6 +202,23 @@ accept:
     id: "{{ message.receipt }}"
   - { topic: "cash_desk", ignore: true }
 """,
+    "consumers.*.on.*.publish": """\
+[event_store]
+streaming: "kafka"
+
+[store_config.kafka]
+brokers: "@env('KAFKA_BROKERS', 'kafka-1:9092')"
+
+[consumers.telling_others]
+on:
+  Deposited:
+    publish:
+      topic: "incoming-payments"
+      key: "{{ event.aggregate_id }}"
+      value: { account: "{{ event.aggregate_id }}", amount: "{{ data.amount }}", at: "{{ now }}" }
+      headers: { ce_type: "com.example.deposited" }
+    pii: false
+""",
     "consumers.*.retry": """\
 [consumers.patient]
 on: { Opened: { send: "Deposit", with: { amount: 5 } } }
@@ -374,6 +391,24 @@ streaming: "kafka"
 brokers: "kafka-1:9093"
 tls: true
 sasl: { mechanism: "SCRAM-SHA-512", username: "bank", password: "@env('KAFKA_PASSWORD', 'only here')" }
+""",
+    "kafka_integration": """\
+[kafka_integration]
+producer: "sync"
+consumer: "consumer_groups"
+streaming: "kafka_streams"
+""",
+    "event_producer": """\
+[event_producer]
+async_producer: true
+batch_publishing: true
+error_handling: false
+""",
+    "event_consumer": """\
+[event_consumer]
+consumer_groups: true
+offset_management: true
+error_handling: false
 """,
     "kafka_config": """\
 [event_store]
