@@ -30,7 +30,7 @@ def explain(*arguments: str) -> Result:
         ("[consumers]", ["consumers (section)", "[consumers.Name]", "on", "accept"]),
         ("consumers.mailer.on.Opened.send", ["consumers.*.on.*.send (key)"]),
         ("consumers.bank.accept.when", ["consumers.*.accept.when (key)"]),
-        ("consumers.*.on.*.email.html", ["does not build it yet"]),
+        ("store_config.redis", ["does not build it yet"]),
         ("decimal", ["decimal (type)", "decimal(min=…, max=…, places=…)", "decimal (function)"]),
         ("places", ["places (constraint)", "A constraint of `decimal`"]),
         ("round", ["round (function)", "round(n: N, places: integer = none"]),

@@ -430,7 +430,7 @@ async def test_another_limit_is_another_consumer() -> None:
 
 
 def test_without_aiokafka_a_start_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in sys.modules if name.startswith("tusk_runtime.bus")]:
+    for name in [name for name in sys.modules if name.startswith("tusk_runtime.bus.")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "aiokafka", None)
     text = (

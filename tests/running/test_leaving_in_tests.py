@@ -106,6 +106,33 @@ async def test_the_order_counts() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("line", "path"),
+    [
+        ('publish: "shipments"', ""),
+        (
+            'publish: "shipments", key: "ann", value: { order: "ann", at: null }, headers: { KIND: "Shipped" }',
+            "",
+        ),
+        ('publish: "shipment"', "calls[0]"),
+        ('publish: "shipments", key: "bob"', "calls[0].key"),
+        ('publish: "shipments", value: { order: "bob" }', "calls[0].value.order"),
+        ('publish: "shipments", headers: { kind: "x" }', "calls[0].headers.kind"),
+    ],
+)
+async def test_messages_to_topics_are_compared(line: str, path: str) -> None:
+    text = APPLICATION[: APPLICATION.index("  Shipped: { http")] + (
+        '  Shipped: { publish: { topic: "shipments", key: "{{ event.aggregate_id }}", headers: '
+        '{ kind: "{{ event.event_type }}" }, value: { order: "{{ event.aggregate_id }}", at: null } } }\n'
+        '[event_store]\nstreaming: "kafka"\n[store_config.kafka]\nbrokers: "127.0.0.1:1"\n[tests.t]\n'
+        'given: { Paid: { aggregate_id: "ann", amount: 5, mail: "a@b.de" } }\n'
+        f'when: {{ Ship: {{ aggregate_id: "ann" }} }}\nthen: {{ calls: {{ {line} }} }}\n'
+    )
+    found = application(text)
+    outcome = await run_case(found, found.tests["t"])
+    assert [each.path for each in outcome.differences] == ([path] if path else [])
+
+
 async def test_nothing_secret_is_told() -> None:
     """Neither what the file hides in an address, nor in a header that a test asks for."""
     found = str(await differences(f"{PAID}then: {{ calls: [] }}"))

@@ -257,7 +257,7 @@ class Step(NamedTuple):
 
 class Expected(NamedTuple):
     """A line of a test's `then` that names something: an event, a state, a projection, a query; or what
-    leaves the application, by its kind: `http`, `email`, `call`."""
+    leaves the application, by its kind: `http`, `email`, `publish`, `call`."""
 
     name: str
     node: Node

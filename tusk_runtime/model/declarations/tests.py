@@ -52,7 +52,8 @@ THEN_KEYS = (
     Key(
         "calls",
         "list of calls",
-        "Exactly these leave the application, in order: calls, e-mails, messages, and functions that are called.",
+        "Exactly these leave the application, in order: calls, e-mails, messages to topics, and functions "
+        "that are called.",
         keys=CALL_KEYS,
     ),
     Key("saga", "saga → state", "The states of sagas.", later=True),
