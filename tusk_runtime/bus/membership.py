@@ -38,6 +38,10 @@ Revoked = Callable[[Collection[Partition]], Awaitable[None]]
 """Told which partitions are taken away: when it returns, another member may begin with them."""
 
 
+class TakenAway(Unavailable):
+    """A partition was given to somebody else meanwhile."""
+
+
 def source_of(partition: Partition) -> str:
     """What progress and letters call a partition."""
     topic, number = partition
@@ -163,7 +167,7 @@ class Membership:
 
     async def position(self, partition: Partition) -> int | None:
         """The offset that is given next, once `seek` was called; None if it was taken away."""
-        with contextlib.suppress(IllegalStateError):
+        with contextlib.suppress(TakenAway):
             async with self._asking():
                 return int(await self._made.position(TopicPartition(*partition)))
         return None
@@ -192,7 +196,10 @@ class Membership:
         return int(found[where].offset) if found[where] is not None else None
 
     async def committed(self, partition: Partition) -> int | None:
-        """The offset that the group goes on with by what Kafka knows; None if it knows nothing."""
+        """The offset that the group goes on with by what Kafka knows; None if it knows nothing.
+
+        Raises TakenAway, Unavailable.
+        """
         if self._group is None:
             return None
         async with self._asking():
@@ -268,6 +275,8 @@ class Membership:
                 raise
             # A part of the client was cancelled, and whoever waits for it would seem to be.
             raise Unavailable("a part of Kafka's client ended by itself") from None
+        except IllegalStateError as error:
+            raise TakenAway(str(error)) from error
         except InconsistentGroupProtocolError as error:
             raise Unavailable(
                 f"the group `{self._group}` is used by somebody else, in another way: give the consumer "

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 
 from tusk_runtime.bus.beginning import Beginnings
 from tusk_runtime.bus.kafka import Address
-from tusk_runtime.bus.membership import Bounds, Membership, Partition, source_of
+from tusk_runtime.bus.membership import Bounds, Membership, Partition, TakenAway, source_of
 from tusk_runtime.bus.watching import Track, Watch
 from tusk_runtime.errors import Conflict, TuskError, Unavailable
 from tusk_runtime.events import new_id
@@ -230,7 +230,8 @@ class Subscription(Runner):
         while not self._stopping:
             if client.generation != taken:
                 taken = client.generation
-                await self._take(client)
+                with contextlib.suppress(TakenAway):
+                    await self._take(client)
             if self._asked != self._seen or monotonic() - looked >= LOOK_SECONDS:
                 asked, looked = self._asked, monotonic()
                 await self._look(client)
