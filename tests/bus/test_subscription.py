@@ -15,11 +15,14 @@ import pytest
 from confluent_kafka import Consumer as Reader
 from confluent_kafka.admin import AdminClient
 from kafka_server import KafkaServer
+from postgres_server import schema_for
 
 from tests.bus.topics import ANN, BANK, CONSUMERS, Bank, seen_by
 from tusk_runtime.bus import watching
 from tusk_runtime.bus.subscription import Subscription
 from tusk_runtime.following.messages import Message
+from tusk_runtime.running.runtime import Runtime
+from tusk_runtime.store.postgres import PostgresStore
 
 
 @pytest.fixture
@@ -281,6 +284,79 @@ async def test_a_group_that_somebody_else_uses_is_told(bank: Bank, monkeypatch: 
     await bank.until("Bank", lambda part: not part.error and part.detail == "3 partitions here")
     await bank.settled()
     assert await bank.balance("a") == 150
+
+
+# ---- several processes --------------------------------------------------------------------------
+
+
+async def test_processes_share_the_partitions_of_a_group(
+    bank: Bank, tmp_path: Path, lines: list[str]
+) -> None:
+    """Each event is handled by one of them; what one leaves behind the other takes over."""
+    stores = [PostgresStore(await schema_for("18", tmp_path)) for _ in range(2)]
+    one, other = [await bank.start(store) for store in stores]
+
+    async def here(runtime: Runtime) -> str:
+        return (await bank.part("Clerk", runtime)).detail
+
+    async with asyncio.timeout(30):
+        while {await here(one), await here(other)} != {"1 partition here", "2 partitions here"}:
+            await asyncio.sleep(0.1)
+    accounts = [f"a{number}" for number in range(12)]
+    await bank.open(*accounts)
+    for account in accounts:
+        await bank.deposit(account, "20", 3)
+    async with asyncio.timeout(30):
+        while sum(map(len, seen_by(lines).values())) < 36:
+            await asyncio.sleep(0.1)
+    await one.stop()
+    for account in accounts:
+        await bank.deposit(account, "20")
+    await bank.until("Clerk", lambda part: part.detail == "3 partitions here")
+    await bank.settled()
+    assert {
+        account: sorted(set(versions)) == versions for account, versions in seen_by(lines).items()
+    } == dict.fromkeys(accounts, True)
+    assert sum(map(len, seen_by(lines).values())) == 48
+    assert [await bank.balance(account) for account in accounts] == [Decimal("78.00")] * 12
+
+
+async def test_standalone_every_process_reads_all(bank: Bank, tmp_path: Path, lines: list[str]) -> None:
+    """What is outside is done by each of them, a command takes effect once."""
+    more = '[kafka_integration]\nconsumer: "standalone"'
+    runtimes = [await bank.start(PostgresStore(await schema_for("18", tmp_path)), more) for _ in range(2)]
+    for runtime in runtimes:
+        async with asyncio.timeout(30):
+            while (await bank.part("Clerk", runtime)).detail != "3 partitions here":
+                await asyncio.sleep(0.1)
+    await bank.open("a")
+    await bank.deposit("a", "20", 5)
+    async with asyncio.timeout(30):
+        while len(seen_by(lines).get("a", [])) < 10:
+            await asyncio.sleep(0.1)
+    await asyncio.sleep(1)
+    seen = seen_by(lines)["a"]
+    assert {seen.count(version) for version in seen} == {2}
+    assert await bank.balance("a") == Decimal("97.50")
+
+
+async def test_without_offsets_only_what_comes_from_now_on_is_read(bank: Bank) -> None:
+    """At every start."""
+    bank.consumers = BANK
+    bank.make_inbox()
+    more = "[event_consumer]\noffset_management: false"
+    deposit = orjson.dumps({"type": "deposit", "account": "a", "amount": "5.00"})
+    bank.write(("a", deposit, {}))
+    await bank.start(more=more)
+    await bank.open("a")
+    await bank.settled()
+    bank.write(("a", deposit, {}))
+    await bank.settled()
+    await bank.stop()
+    bank.write(("a", deposit, {}))
+    await bank.start(more=more)
+    await bank.settled()
+    assert await bank.balance("a") == 5
 
 
 # ---- what Kafka does ------------------------------------------------------------------------------

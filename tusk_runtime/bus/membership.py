@@ -105,8 +105,13 @@ class Membership:
             if self._group is not None:
                 client.subscribe(self._topics, listener=_Listener(self))
             else:
-                numbers = {topic: client.partitions_for_topic(topic) or () for topic in self._topics}
-                found = [TopicPartition(topic, number) for topic in numbers for number in numbers[topic]]
+                async with self._admin() as admin:
+                    described = await admin.describe_topics(list(self._topics))
+                found = [
+                    TopicPartition(topic["topic"], each["partition"])
+                    for topic in described
+                    for each in topic["partitions"]
+                ]
                 client.assign(found)
                 self._take(found)
 
@@ -225,13 +230,8 @@ class Membership:
         where. Raises Unavailable."""
         if self._group is None:
             return []
-        admin = AIOKafkaAdminClient(**self._address.options())
-        async with self._asking():
-            try:
-                await admin.start()
-                (answer,) = await admin.describe_consumer_groups([self._group])
-            finally:
-                await admin.close()
+        async with self._asking(), self._admin() as admin:
+            (answer,) = await admin.describe_consumer_groups([self._group])
         return [
             f"`{client}` at {host.lstrip('/')}"
             for _, _, _, _, _, members, *_ in answer.groups
@@ -263,6 +263,15 @@ class Membership:
         if self._client is None:
             raise Unavailable("the client is closed")
         return self._client
+
+    @contextlib.asynccontextmanager
+    async def _admin(self) -> Any:
+        admin = AIOKafkaAdminClient(**self._address.options())
+        try:
+            await admin.start()
+            yield admin
+        finally:
+            await admin.close()
 
     @contextlib.asynccontextmanager
     async def _asking(self, seconds: float = CALL_SECONDS) -> Any:

@@ -28,7 +28,11 @@ class Pointer(NamedTuple):
 
 
 class Reception:
-    """What the hands of all partitions of a consumer share. `own` are the topics that the relay writes to."""
+    """What the hands of all partitions of a consumer share.
+
+    `own` are the topics that the relay writes to. With `standalone` every process handles everything, and
+    what others have handled does not count.
+    """
 
     def __init__(
         self,
@@ -38,7 +42,10 @@ class Reception:
         events: EventStore,
         deliveries: Deliveries,
         clock: Clock,
+        *,
+        standalone: bool = False,
     ) -> None:
+        self.standalone = standalone
         self.actor = actor
         self.acceptor = acceptor
         self.own = frozenset(own)
@@ -101,8 +108,10 @@ class MessageHands(Hands[Message]):
 
     async def _unseen(self, messages: Sequence[Message]) -> list[Message]:
         """The messages without the events that were handled before, and without copies of one another."""
-        keys = {key_of(event) for event in self._events.values()}
-        handled = dict(await self._shared.deliveries.seen(self.group, keys))
+        handled: dict[str, int] = {}
+        if not self._shared.standalone:
+            keys = {key_of(event) for event in self._events.values()}
+            handled |= await self._shared.deliveries.seen(self.group, keys)
         left = []
         for message in messages:
             event = self._events.get(message.offset)

@@ -19,7 +19,7 @@ KAFKA_INTEGRATION_KEYS = (
         "consumer",
         "`consumer_groups` or `standalone`",
         "Whether the processes of an application share what a consumer reads from topics, or each reads all "
-        "of it; `consumer_groups`.",
+        "of it, also what is published again; `consumer_groups`.",
     ),
     Key(
         "streaming",

@@ -103,6 +103,7 @@ class Followers:
             self._store.events,
             self._store.deliveries,
             self._clock,
+            standalone=kafka.standalone,
         )
         what = Subscribed(
             consumer.topics, own, consumer.batch_size, consumer.concurrency, kafka.standalone, kafka.tail
