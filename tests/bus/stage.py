@@ -72,11 +72,12 @@ class Stage:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.prefix = f"test-{uuid.uuid4().hex[:12]}"
+        self.consumers = ""
         self.runtime: Runtime
 
     async def start(self, address: str, more: str = "") -> None:
         store = SqliteStore(self.folder / "store.db")
-        self.runtime = Runtime(application(text_of(address, self.prefix, more)), store)
+        self.runtime = Runtime(application(text_of(address, self.prefix, more) + self.consumers), store)
         await self.runtime.start()
 
     async def again(self, address: str, more: str = "") -> None:

@@ -23,7 +23,7 @@ from confluent_kafka.admin import (
     UserScramCredentialUpsertion,
 )
 from kafka_server import KafkaServer, private_kafka, require_kafka
-from stage import Stage, read
+from stage import SECONDS, Stage, read
 from support import missing
 
 from tests.store.test_encryption import authority, signed
@@ -117,10 +117,23 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tusk_runtime.bus.reasons.PROBE_SECONDS", 1.0)
 
 
+@pytest.fixture(autouse=True)
+def reading(stage: Stage) -> None:
+    """A consumer reads over the same connections that events leave by."""
+    stage.consumers = f"""
+[consumers.Fee]
+group: "{stage.prefix}-fee"
+on: {{ Deposited: {{ send: "Withdraw", with: {{ amount: "0.10" }} }} }}
+"""
+
+
 async def arrived(stage: Stage, server: KafkaServer, count: int) -> None:
-    """All that is stored is on the topic."""
+    """All that is stored is on the topic, and came back to the consumer."""
     await stage.published()
     await asyncio.to_thread(read, server.address, f"{stage.prefix}.money", count, quiet=0.0)
+    async with asyncio.timeout(SECONDS):
+        while len(await stage.events("Withdrawn")) < count:
+            await asyncio.sleep(0.05)
 
 
 async def told(stage: Stage, caplog: pytest.LogCaptureFixture, *parts: str) -> None:

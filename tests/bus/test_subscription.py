@@ -16,8 +16,8 @@ from confluent_kafka import Consumer as Reader
 from confluent_kafka.admin import AdminClient
 from kafka_server import KafkaServer
 from postgres_server import schema_for
+from topics import ANN, BANK, CONSUMERS, Bank, seen_by
 
-from tests.bus.topics import ANN, BANK, CONSUMERS, Bank, seen_by
 from tusk_runtime.bus import watching
 from tusk_runtime.bus.subscription import Subscription
 from tusk_runtime.following.messages import Message
