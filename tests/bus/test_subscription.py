@@ -447,6 +447,29 @@ async def test_a_broker_that_dies_and_comes_back(lonely: tuple[Bank, KafkaServer
     assert len(seen_by(lines)["a"]) == 15
 
 
+async def test_a_broker_that_stands_still(lonely: tuple[Bank, KafkaServer], lines: list[str]) -> None:
+    """Past the time-out of the session: it goes on when the broker does, and stops in time when that does not."""
+    bank, server = lonely
+    await bank.start()
+    await bank.open("a")
+    await bank.deposit("a", "20", 3)
+    await bank.settled()
+    server.freeze()
+    await bank.deposit("a", "20", 3)
+    await asyncio.sleep(10)
+    server.thaw()
+    begin = time.monotonic()
+    await bank.settled()
+    assert time.monotonic() - begin < 15
+    assert await bank.balance("a") == Decimal("117.00")
+    assert seen_by(lines) == {"a": sorted(set(seen_by(lines)["a"]))}
+    server.freeze()
+    begin = time.monotonic()
+    await bank.stop()
+    assert time.monotonic() - begin < 15
+    server.thaw()
+
+
 async def test_a_client_that_gives_up_is_made_anew(
     bank: Bank, lines: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

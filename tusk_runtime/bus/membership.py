@@ -30,7 +30,7 @@ IDLE_SECONDS = 300.0
 """How long a member may ask for nothing; between two pages it asks several times a second."""
 METADATA_SECONDS = 10.0
 """After how long partitions and topics that are new are noticed."""
-COMMIT_SECONDS = 5.0
+COMMIT_SECONDS = 2.0
 
 Partition = tuple[str, int]
 """A topic, and the number of one of its partitions."""
