@@ -16,7 +16,7 @@ from confluent_kafka import Consumer as Reader
 from confluent_kafka.admin import AdminClient
 from kafka_server import KafkaServer
 from postgres_server import schema_for
-from topics import ANN, BANK, CONSUMERS, Bank, seen_by
+from topics import ANN, BANK, Bank, seen_by
 
 from tusk_runtime.bus import watching
 from tusk_runtime.bus.subscription import Subscription
@@ -60,58 +60,6 @@ def subscription(bank: Bank, name: str) -> Subscription:
     return found
 
 
-async def test_events_come_by_their_topics(bank: Bank, lines: list[str]) -> None:
-    """Each gives its command and its line, in order by aggregate."""
-    await bank.start()
-    await bank.open("a", "b")
-    await bank.deposit("a", "20", 5)
-    await bank.deposit("b", "40", 5)
-    await bank.settled()
-    assert (await bank.balance("a"), await bank.balance("b")) == (Decimal("97.50"), Decimal("198.75"))
-    assert {account: sorted(seen) == seen for account, seen in seen_by(lines).items()} == {
-        "a": True,
-        "b": True,
-    }
-    assert sum(map(len, seen_by(lines).values())) == 10
-    part = await bank.part("Clerk")
-    assert (part.health, part.error, part.detail) == ("running", "", "3 partitions here")
-
-
-async def test_it_goes_on_where_it_was(bank: Bank, lines: list[str]) -> None:
-    """What was handled is not handled again after a restart, what came meanwhile is."""
-    await bank.start()
-    await bank.open("a")
-    await bank.deposit("a", "20", 5)
-    await bank.settled()
-    runtime = bank.runtime
-    for name in ("Fee", "Clerk"):
-        await subscription(bank, name).stop()
-    await bank.deposit("a", "20", 5)
-    await runtime.stop()
-    await bank.start()
-    await bank.settled()
-    assert await bank.balance("a") == Decimal("195.00")
-    assert [version for versions in seen_by(lines).values() for version in versions] == sorted(
-        version for versions in seen_by(lines).values() for version in versions
-    )
-    assert len(seen_by(lines)["a"]) == 10
-
-
-async def test_a_new_consumer_begins_where_the_log_stands(bank: Bank, lines: list[str]) -> None:
-    """It is no replay: what was there before it was declared is not handled."""
-    bank.consumers = CONSUMERS.partition("[consumers.Clerk]")[0]
-    await bank.start()
-    await bank.open("a")
-    await bank.deposit("a", count=20)
-    await bank.settled()
-    await bank.stop()
-    bank.consumers = CONSUMERS
-    await bank.start()
-    await bank.deposit("a", count=3)
-    await bank.settled()
-    assert seen_by(lines) == {"a": [22, 23, 24]}
-
-
 async def test_what_is_published_again_has_no_effect_again(bank: Bank, lines: list[str]) -> None:
     """Not even on what is outside of the application; a new record of an old event is known by its version."""
     await bank.start()
@@ -140,60 +88,6 @@ async def test_records_that_anybody_could_write_are_not_believed(bank: Bank) -> 
     letters = await bank.runtime._store.deliveries.letters(f"{bank.name}-fee")
     assert [letter.standing for letter in letters] == ["refused"]
     assert "another application writes to the topic" in orjson.loads(letters[0].error)["message"]
-
-
-async def test_what_fails_parks_its_aggregate_until_somebody_settles_it(bank: Bank) -> None:
-    """Later events of it wait, over a restart, and follow; others are not held up."""
-    bank.consumers = CONSUMERS.replace("data.amount >= 20", "data.amount != 1")
-    await bank.start()
-    await bank.open("a", "b")
-    await bank.deposit("a", "0.03")  # 10 / 0.03 is no amount of money
-    await bank.deposit("a", "20")
-    await bank.deposit("b", "20")
-    await bank.settled()
-    assert (await bank.balance("a"), await bank.balance("b")) == (Decimal("20.03"), Decimal("19.50"))
-    await bank.stop()
-    await bank.start()
-    await bank.deposit("a", "20")
-    await bank.settled()
-    group = f"{bank.name}-fee"
-    deliveries = bank.runtime._store.deliveries
-    letters = await deliveries.letters(group)
-    assert [letter.standing for letter in letters] == ["parked", "behind", "behind"]
-    assert {letter.key for letter in letters} == {"Account/a"}
-    assert (await bank.part("Fee")).detail == "1 parked, 2 behind, 3 partitions here"
-    await deliveries.mark(group, [(letters[0].source, letters[0].position)], "drop")
-    bank.runtime._followers.look("Fee")
-    await bank.settled()
-    assert await bank.balance("a") == Decimal("39.03")
-    assert await deliveries.letters(group) == []
-
-
-async def test_without_dead_letters_it_stops_and_says_so(bank: Bank, lines: list[str]) -> None:
-    """Nothing of that partition is handled until somebody settles it; the other consumer goes on."""
-    bank.consumers = CONSUMERS.replace("data.amount >= 20", "data.amount != 1").replace(
-        'group: "GROUP-fee"', 'group: "GROUP-fee"\ndead_letter: false'
-    )
-    await bank.start()
-    await bank.open("a")
-    await bank.deposit("a", "0.03")
-    await bank.deposit("a", "20")
-    part = await bank.until("Fee", lambda part: part.health == "failed")
-    assert "offset 0 of" in part.error
-    await bank.stop()
-    await bank.start()
-    await bank.until("Fee", lambda part: part.health == "failed")
-    await asyncio.sleep(1.5)
-    assert await bank.balance("a") == Decimal("20.03")
-    letters = await bank.runtime._store.deliveries.letters(f"{bank.name}-fee")
-    await bank.runtime._store.deliveries.mark(
-        f"{bank.name}-fee", [(letters[0].source, letters[0].position)], "drop"
-    )
-    bank.runtime._followers.look("Fee")
-    await bank.until("Fee", lambda part: part.health != "failed")
-    await bank.settled()
-    assert await bank.balance("a") == Decimal("19.53")
-    assert len(seen_by(lines)["a"]) == 2
 
 
 # ---- messages from outside ------------------------------------------------------------------------

@@ -44,6 +44,10 @@ accept: [
 """
 
 
+Sent = tuple[str | None, bytes | str, dict[str, str]]
+"""Key, value and headers of a message that somebody else writes."""
+
+
 class Bank:
     """An application on a store, with topics and groups of its own, which outlives its runtimes."""
 
@@ -126,19 +130,15 @@ kafka: {{ brokers: "{self.address}", topic_prefix: "{self.name}", partitions: {P
 
     def make_inbox(self, partitions: int = PARTITIONS) -> None:
         """Make the topic that others write to."""
-        admin = AdminClient({"bootstrap.servers": self.address})
-        admin.create_topics([NewTopic(self.inbox, partitions, 1)])[self.inbox].result(30)
+        make_topic(self.address, self.inbox, partitions)
 
-    def write(self, *messages: tuple[str | None, bytes | str, dict[str, str]]) -> None:
-        """Write messages (key, value, headers) to the inbox, as somebody else does."""
+    def write(self, *messages: Sent) -> None:
+        """Write messages to the inbox, as somebody else does."""
         self.write_to(self.inbox, *messages)
 
-    def write_to(self, topic: str, *messages: tuple[str | None, bytes | str, dict[str, str]]) -> None:
+    def write_to(self, topic: str, *messages: Sent) -> None:
         """Write messages to any topic."""
-        producer = Producer({"bootstrap.servers": self.address, "message.max.bytes": 8_000_000})
-        for key, value, headers in messages:
-            producer.produce(topic, value, key, headers=list(headers.items()))
-        producer.flush(30)
+        write_to(self.address, topic, *messages)
 
     def committed(self, group: str, topic: str, partitions: int = PARTITIONS) -> dict[int, int]:
         """By partition the offset that Kafka knows of a group, where it knows one."""
@@ -149,6 +149,21 @@ kafka: {{ brokers: "{self.address}", topic_prefix: "{self.name}", partitions: {P
         finally:
             reader.close()
         return {each.partition: each.offset for each in found if each.offset >= 0}
+
+
+def make_topic(address: str, topic: str, partitions: int, *messages: Sent) -> None:
+    """Make a topic, with messages in it."""
+    admin = AdminClient({"bootstrap.servers": address})
+    admin.create_topics([NewTopic(topic, partitions, 1)])[topic].result(30)
+    write_to(address, topic, *messages)
+
+
+def write_to(address: str, topic: str, *messages: Sent) -> None:
+    """Write messages to a topic."""
+    producer = Producer({"bootstrap.servers": address, "message.max.bytes": 8_000_000})
+    for key, value, headers in messages:
+        producer.produce(topic, value, key, headers=list(headers.items()))
+    producer.flush(30)
 
 
 def seen_by(lines: Collection[str]) -> dict[str, list[int]]:

@@ -69,33 +69,6 @@ async def until(holds: Callable[[], Awaitable[bool]], seconds: float = 10) -> No
             await asyncio.sleep(0.02)
 
 
-async def test_events_give_commands(start: Start) -> None:
-    """On every store alike, and what fails parks its aggregate only."""
-    runtime = await start()
-    await opened(runtime, "a", "b")
-    await deposit(runtime, "a", "20", "0.03", "20")
-    await deposit(runtime, "b", "20", "20")
-    await runtime.settle()
-    assert (await balance(runtime, "a"), await balance(runtime, "b")) == (Decimal("39.53"), 39)
-    assert await standings(runtime) == ["parked", "behind"]
-
-
-async def test_progress_and_letters_outlive_the_process(backend: Backend, start: Start) -> None:
-    """What was handled is not handled again, what came meanwhile is, and letters are where they were."""
-    backend.require("durable")
-    first = await start()
-    await opened(first, "a")
-    await deposit(first, "a", "20", "0.03")
-    await first.settle()
-    await first._followers.stop()
-    await deposit(first, "a", "20")
-    await first.stop()
-    second = await start()
-    await second.settle()
-    assert await balance(second, "a") == Decimal("39.53")
-    assert await standings(second) == ["parked", "behind"]
-
-
 async def test_one_of_several_processes_has_a_consumer(backend: Backend, start: Start) -> None:
     """The others stand by, say so, and take over as soon as it stops."""
     backend.require("shared")

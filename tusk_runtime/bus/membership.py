@@ -30,6 +30,8 @@ IDLE_SECONDS = 300.0
 """How long a member may ask for nothing; between two pages it asks several times a second."""
 METADATA_SECONDS = 10.0
 """After how long partitions and topics that are new are noticed."""
+FETCH_SECONDS = 0.5
+"""How long a broker that has nothing waits before it says so; whatever else it is asked waits, too."""
 COMMIT_SECONDS = 2.0
 
 Partition = tuple[str, int]
@@ -85,6 +87,7 @@ class Membership:
             session_timeout_ms=int(SESSION_SECONDS * 1000),
             heartbeat_interval_ms=int(HEARTBEAT_SECONDS * 1000),
             max_poll_interval_ms=int(IDLE_SECONDS * 1000),
+            fetch_max_wait_ms=int(FETCH_SECONDS * 1000),
             metadata_max_age_ms=int(METADATA_SECONDS * 1000),
             max_partition_fetch_bytes=max(size, 1024 * 1024),
         )

@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import orjson
 
 from tusk_runtime.clock import Clock
 from tusk_runtime.consumers.acting import Actor
 from tusk_runtime.consumers.failures import ActionFailed
+from tusk_runtime.consumers.pointers import pointed_at, pointer_of
 from tusk_runtime.events import StoredEvent
 from tusk_runtime.failpoints import hit
-from tusk_runtime.following.hands import EventHands
-from tusk_runtime.following.letters import Letters
+from tusk_runtime.following.hands import Changes, EventHands, key_of, seen_as
+from tusk_runtime.following.letters import LOG, PAGE, Letters, place_of
+from tusk_runtime.following.messages import unpack
 from tusk_runtime.model.consuming import Consumer, Retry
-from tusk_runtime.store.deliveries import Letter
+from tusk_runtime.store.deliveries import MOST, Deliveries, Letter
 from tusk_runtime.store.protocol import EventStore
 
 log = logging.getLogger("tusk.consumers")
@@ -76,10 +78,16 @@ class Attempts:
 
 
 class ConsumerHands(EventHands):
-    """The hands of one consumer that follows the store's log."""
+    """The hands of one consumer that follows the store's log.
 
-    def __init__(self, actor: Actor, events: EventStore, clock: Clock) -> None:
+    It may have read its events from topics before, where the log's progress stands still: what it handled
+    there is known by the versions that it has seen, and letters that it left there become those of the log.
+    """
+
+    def __init__(self, actor: Actor, events: EventStore, deliveries: Deliveries, clock: Clock) -> None:
         self._actor = actor
+        self._deliveries = deliveries
+        self._head = 0  # what stands behind it was never handled from a topic
         consumer = actor.consumer
         self._attempts = Attempts(consumer, clock)
         super().__init__(consumer.group, actor.types, consumer.concurrency, events, clock)
@@ -88,6 +96,33 @@ class ConsumerHands(EventHands):
     def halted(self) -> str:
         """The consumer has no dead letters, and an event failed for good."""
         return self._attempts.halted(self.letters)
+
+    async def prepare(self) -> None:
+        """Learn up to where events may have been handled from topics. Raises StoreUnavailable."""
+        self._head = await self._events.head()
+
+    async def handle(self, page: Sequence[StoredEvent], reached: int) -> Changes:
+        """Handle new events, without those that were handled from topics."""
+        if page and page[0].position <= self._head:
+            seen = await self._deliveries.seen(self.group, {seen_as(event) for event in page})
+            page = [event for event in page if event.version > seen.get(seen_as(event), 0)]
+        return await super().handle(page, reached)
+
+    async def adopt(self, deliveries: Deliveries) -> Changes:
+        """The letters of events that stand in partitions of topics. Messages from outside are not here."""
+        adopted, replaced = [], []
+        after = LOG, MOST
+        while page := await deliveries.letters(self.group, after=after, limit=PAGE):
+            messages = {letter: unpack(*place_of(letter), letter.message) for letter in page}
+            pointers = {letter: pointer_of(each) for letter, each in messages.items() if each is not None}
+            events = await pointed_at(filter(None, pointers.values()), self._events)
+            for letter, pointer in pointers.items():
+                event = events.get(pointer) if pointer is not None else None
+                if event is not None and key_of(event) == letter.key:
+                    adopted.append(letter._replace(source=LOG, position=event.position, message=b""))
+                    replaced.append(letter)
+            after = place_of(page[-1])
+        return Changes(adopted, replaced)
 
     async def attempt(self, item: StoredEvent, letter: Letter) -> Letter | None:
         """Handle an event from where its letter stands. Gives the letter that is left; None: it is done."""

@@ -4,27 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
-from typing import NamedTuple
 
 from tusk_runtime.clock import Clock
 from tusk_runtime.consumers.accepting import Acceptor
 from tusk_runtime.consumers.acting import Actor
 from tusk_runtime.consumers.failures import ActionFailed, FinalFailure
 from tusk_runtime.consumers.handling import Attempts
+from tusk_runtime.consumers.pointers import Pointer, pointed_at, pointer_of
 from tusk_runtime.events import StoredEvent, id_text
-from tusk_runtime.following.hands import Changes, Hands, key_of
+from tusk_runtime.following.hands import Changes, Hands, key_of, seen_as
 from tusk_runtime.following.keys import kept
 from tusk_runtime.following.messages import Message, pack, unpack
 from tusk_runtime.store.deliveries import Deliveries, Letter
 from tusk_runtime.store.protocol import EventStore
-
-
-class Pointer(NamedTuple):
-    """What a record of the relay says: which event of the store's log it stands for."""
-
-    position: int
-    event_id: bytes
-    event_type: bytes
 
 
 class Reception:
@@ -65,8 +57,8 @@ class MessageHands(Hands[Message]):
 
     A record that the relay wrote is a pointer: the event is read from the store, so that it has all that it
     had there, and nobody can make one up. A topic may hold it more than once, and `tusk republish` lets all
-    come again: an event is handled unless a later one of its aggregate was. Everything else is a message from
-    outside, for the rules of `accept`.
+    come again: an event is handled unless a later one of its type and aggregate was. Everything else is a
+    message from outside, for the rules of `accept`.
     """
 
     def __init__(self, shared: Reception, source: str, slots: asyncio.Semaphore, begin: int) -> None:
@@ -91,32 +83,31 @@ class MessageHands(Hands[Message]):
         pointed = [pointer for message in wanted if (pointer := pointers[message.offset]) is not None]
         self._events = {}
         if pointed:
-            found = {event.position: event for event in await self._shared.events.at(_positions(pointed))}
+            found = await pointed_at(pointed, self._shared.events)
             for message in wanted:
                 pointer = pointers[message.offset]
-                event = found.get(pointer.position) if pointer is not None else None
-                if event is not None and pointer is not None and event.event_id == pointer.event_id:
-                    self._events[message.offset] = event
+                if pointer is not None and pointer in found:
+                    self._events[message.offset] = found[pointer]
             wanted = await self._unseen(wanted)
         changes = await super().handle(wanted, reached)
         seen: dict[str, int] = {}
         for message in wanted:
             event = self._events.get(message.offset)
             if event is not None and message.offset <= changes.reached:
-                seen[key_of(event)] = event.version
+                seen[seen_as(event)] = event.version
         return changes._replace(seen=seen)
 
     async def _unseen(self, messages: Sequence[Message]) -> list[Message]:
         """The messages without the events that were handled before, and without copies of one another."""
         handled: dict[str, int] = {}
         if not self._shared.standalone:
-            keys = {key_of(event) for event in self._events.values()}
+            keys = {seen_as(event) for event in self._events.values()}
             handled |= await self._shared.deliveries.seen(self.group, keys)
         left = []
         for message in messages:
             event = self._events.get(message.offset)
             if event is not None:
-                key = key_of(event)
+                key = seen_as(event)
                 if event.position <= self._begin or event.version <= handled.get(key, 0):
                     continue
                 handled[key] = event.version
@@ -159,21 +150,16 @@ class MessageHands(Hands[Message]):
         return letter._replace(message=pack(item if pointer is None else item._replace(value=None)))
 
     async def recall(self, letter: Letter) -> Message | None:
-        """The message of a letter, unless it was too large to be kept."""
-        return unpack(letter.source, letter.position, letter.message)
+        """The message of a letter, unless it was too large to be kept, or its event is handled no more."""
+        message = unpack(letter.source, letter.position, letter.message)
+        pointer = self._pointer(message) if message is not None else None
+        return None if pointer is not None and pointer.event_type not in self._shared.names else message
 
     # ---- the relay's records ------------------------------------------------------------------------
 
     def _pointer(self, message: Message) -> Pointer | None:
         """The event that a record of the relay stands for; None if it is no such record."""
-        if message.topic not in self._shared.own:
-            return None
-        headers = dict(message.headers)
-        try:
-            event_id = bytes.fromhex(headers["event_id"].decode().replace("-", ""))
-            return Pointer(int(headers["position"]), event_id, headers["event_type"])
-        except (KeyError, ValueError):
-            return None
+        return pointer_of(message) if message.topic in self._shared.own else None
 
     def _concerns(self, message: Message, pointer: Pointer | None) -> bool:
         """Whether it is for this consumer: of the relay's records those of the events that it names."""
@@ -182,12 +168,7 @@ class MessageHands(Hands[Message]):
         return bool(self._shared.actor.consumer.accept) or message.topic not in self._shared.own
 
     async def _stored(self, pointer: Pointer) -> StoredEvent | None:
-        found = await self._shared.events.at([pointer.position])
-        return found[0] if found and found[0].event_id == pointer.event_id else None
-
-
-def _positions(pointers: Sequence[Pointer]) -> list[int]:
-    return [pointer.position for pointer in pointers]
+        return (await pointed_at([pointer], self._shared.events)).get(pointer)
 
 
 async def _unknown(pointer: Pointer) -> None:

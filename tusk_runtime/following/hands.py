@@ -61,6 +61,11 @@ class Hands(ABC, Generic[T]):
     async def prepare(self) -> None:
         """Do what has to be done before the first page. Raises Unavailable: later, perhaps."""
 
+    async def adopt(self, deliveries: Deliveries) -> Changes:
+        """The letters of the consumer's other sources that are handled here from now on, as letters of this
+        source, and those that they replace."""
+        return Changes([], [])
+
     async def rest(self) -> None:
         """Let go of what is held while pages are handled. Never raises."""
 
@@ -234,3 +239,11 @@ async def task_group() -> AsyncIterator[asyncio.TaskGroup]:
 def key_of(event: StoredEvent) -> str:
     """What keeps an event in order with others: its aggregate."""
     return kept(f"{event.aggregate_type}/{event.aggregate_id}")
+
+
+def seen_as(event: StoredEvent) -> str:
+    """Under what is kept which events of an aggregate were handled: those of each type by themselves.
+
+    Types may come from several topics, of which one may be ahead.
+    """
+    return kept(f"{event.type}/{event.aggregate_type}/{event.aggregate_id}")

@@ -31,8 +31,14 @@ class Lane(Generic[T]):
         self._deliveries = deliveries
 
     async def learn(self) -> None:
-        """Read all letters. Raises StoreUnavailable."""
+        """Read all letters, and take over those that are handled here now.
+
+        Raises Conflict, StoreUnavailable, OutcomeUnknown.
+        """
         await self.hands.letters.learn(self._deliveries)
+        adopted = await self.hands.adopt(self._deliveries)
+        if adopted.letters:
+            await self._save(adopted._replace(reached=self.position))
 
     async def look(self) -> None:
         """Learn which letters somebody asked to be tried again or dropped."""

@@ -85,7 +85,7 @@ class Followers:
         """Follow the store's log for what comes from there."""
         if consumer.on and not self._taken_over(consumer.name, consumer.definition):
             actor = Actor(consumer, application, self._bus.execute, self._outside)
-            hands = ConsumerHands(actor, self._store.events, self._clock)
+            hands = ConsumerHands(actor, self._store.events, self._store.deliveries, self._clock)
             self._add(Follower(consumer.name, consumer.batch_size, hands, self._store))
 
     def _subscribe(self, consumer: Consumer, application: Application, address: Address) -> None:
