@@ -24,8 +24,10 @@ from tusk_runtime.following.runner import Progress, Runner
 from tusk_runtime.store.protocol import Store
 
 POLL_SECONDS = 0.5
+JOIN_SECONDS = 0.05
+"""How long is waited for messages where no partitions are here: what is given is taken at once."""
 PATIENCE_SECONDS = 0.5
-"""How long all partitions wait for the slowest one, before it is paused and the others go on."""
+"""How long all partitions wait for pages that take long, before these are paused and the others go on."""
 LOOK_SECONDS = 1.0
 """How often the letters are looked at, and Kafka is told how far the group is."""
 RETRY_SECONDS = 1.0
@@ -242,27 +244,40 @@ class Subscription(Runner):
                 asked, looked = self._asked, monotonic()
                 await self._look(client)
                 self._seen = asked
-            pages = await client.poll(self._what.page, POLL_SECONDS)
+            if await self._begun(client):
+                await self._work(client)
+
+    async def _begun(self, client: Membership) -> bool:
+        """Begin with what partitions hold of which nothing is handled now; False if nothing is at all.
+
+        While the last messages of one page are handled, the next one of another partition has begun.
+        """
+        idle = [partition for partition, track in self._tracks.items() if track.task is None]
+        waited = sum(track.waited for track in self._tracks.values())
+        if waited < self._what.page and (idle or not waited):
+            seconds = POLL_SECONDS if self._tracks else JOIN_SECONDS
+            pages = await client.poll(idle, self._what.page, 0 if waited else seconds)
             await hit("subscription.polled")
             for partition, page in pages.items():
                 track = self._tracks.get(partition)
                 if track is not None and track.task is None:
+                    track.waited = len(page)
                     track.task = asyncio.create_task(track.lane.take(page, page[-1].offset))
-            await self._work(client)
+        return any(track.task is not None for track in self._tracks.values())
 
     async def _work(self, client: Membership) -> None:
-        """Wait for what is being handled, but not for what takes long: that is paused until it is done."""
+        """Wait for something that is being handled, but not for what takes long: that is paused."""
         failures: list[tuple[Partition, Track, TuskError]] = []
         tasks = [track.task for track in self._tracks.values() if track.task is not None]
-        if tasks:
-            await asyncio.wait(tasks, timeout=PATIENCE_SECONDS)
+        done, _ = await asyncio.wait(tasks, timeout=PATIENCE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         for partition, track in list(self._tracks.items()):
             if track.task is None:
                 continue
             if not track.task.done():
-                client.pause(partition)
+                if not done and client.pause(partition):
+                    track.waited = 0
                 continue
-            task, track.task = track.task, None
+            task, track.task, track.waited = track.task, None, 0
             track.moved = monotonic()
             try:
                 task.result()

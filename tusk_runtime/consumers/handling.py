@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
@@ -12,6 +11,7 @@ import orjson
 from tusk_runtime.clock import Clock
 from tusk_runtime.consumers.acting import Actor
 from tusk_runtime.consumers.failures import ActionFailed
+from tusk_runtime.consumers.limiting import TimeLimit
 from tusk_runtime.consumers.pointers import pointed_at, pointer_of
 from tusk_runtime.events import StoredEvent
 from tusk_runtime.failpoints import hit
@@ -22,6 +22,9 @@ from tusk_runtime.model.consuming import Consumer, Retry
 from tusk_runtime.store.deliveries import MOST, Deliveries, Letter
 from tusk_runtime.store.protocol import EventStore
 
+LINES = 5
+"""How many of the letters that a page leaves are written to the log one by one; of the others, the number."""
+
 log = logging.getLogger("tusk.consumers")
 
 
@@ -31,6 +34,8 @@ class Attempts:
     def __init__(self, consumer: Consumer, clock: Clock) -> None:
         self._consumer = consumer
         self._clock = clock
+        self._limit = TimeLimit(consumer.timeout)
+        self._failed = 0  # since the log said the last of it
 
     async def attempt(
         self, letter: Letter, work: Callable[[], Awaitable[object]], what: str, *, parks: bool = True
@@ -43,8 +48,7 @@ class Attempts:
         """
         consumer, attempts = self._consumer, letter.attempts + 1
         try:
-            async with asyncio.timeout(consumer.timeout):
-                await work()
+            await self._limit.run(work)
             return None
         except ActionFailed as failure:
             action, told = failure.action, failure.told
@@ -62,9 +66,17 @@ class Attempts:
             timestamp=now + delay_of(consumer.retry, attempts) if again else now,
             error=orjson.dumps({**told, "refused": refused}, default=str),
         )
-        log.warning("%s: %s: %s", consumer.name, what, told["message"])
+        self._failed += 1
+        if self._failed <= LINES:
+            log.warning("%s: %s: %s", consumer.name, what, told["message"])
         await hit("consumer.letter_left")
         return left
+
+    def handled(self) -> None:
+        """A page is handled: say of how many letters that it left nothing was said."""
+        more, self._failed = self._failed - LINES, 0
+        if more > 0:
+            log.warning("%s: %d more failed; `tusk dlq ls` shows all", self._consumer.name, more)
 
     def halted(self, letters: Letters) -> str:
         """Why nothing new may be taken: the consumer has no dead letters, and something failed for good."""
@@ -123,6 +135,10 @@ class ConsumerHands(EventHands):
                     replaced.append(letter)
             after = place_of(page[-1])
         return Changes(adopted, replaced)
+
+    def handled(self) -> None:
+        """Say how many more letters there are."""
+        self._attempts.handled()
 
     async def attempt(self, item: StoredEvent, letter: Letter) -> Letter | None:
         """Handle an event from where its letter stands. Gives the letter that is left; None: it is done."""

@@ -59,34 +59,36 @@ class MessageReader:
     def rule(self, message: Message) -> Accept:
         """The rule that takes a message. Raises NotTaken or ExpressionFailed."""
         headers = headers_of(message)
-        context, origin = self._context(message, headers)
+        context, origin = self._context(message, headers, cause_of(headers))
         return self._rule(message.topic, (self._value(message), *context, id_from(origin))).accept
 
     def call(self, message: Message) -> Call | None:
         """The command that a message means; None: it is ignored. Raises NotTaken or ExpressionFailed."""
         value, headers = self._value(message), headers_of(message)
-        context, origin = self._context(message, headers)
-        rule = self._rule(message.topic, (value, *context, id_from(origin)))
+        cause = cause_of(headers)
+        context, origin = self._context(message, headers, cause)
+        arguments = (value, *context, id_from(origin))
+        rule = self._rule(message.topic, arguments)
         accept = rule.accept
         if accept.command is None or accept.fields is None:
             return None
         hidden = rule.validate is None  # nobody said what of it may be personal data
         if rule.validate is not None:
-            value = self._fields(rule.validate, value, message.topic)
+            arguments = (self._fields(rule.validate, value, message.topic), *arguments[1:])
         if accept.id is not None:
-            found = value_of(accept.id.function, (value, *context, id_from(origin)), hidden=hidden)
+            found = value_of(accept.id.function, arguments, hidden=hidden)
             origin = self._origin(message, f"id\0{text_of(found)}")
-        arguments = (value, *context, id_from(origin))
+            arguments = (*arguments[:-1], id_from(origin))
         fields = fields_of(accept.fields.function, arguments, hidden=hidden)
         target = None
         if accept.target is not None:
             target = text_of(value_of(accept.target.function, arguments, hidden=hidden))
-        return Call(accept.command, fields, target, origin, cause_of(headers))
+        return Call(accept.command, fields, target, origin, cause)
 
-    def _context(self, message: Message, headers: Mapping[str, str]) -> tuple[Arguments, bytes]:
+    def _context(self, message: Message, headers: Mapping[str, str], cause: Cause) -> tuple[Arguments, bytes]:
         """What expressions see beside `message`, and what tells it apart by itself."""
         moment = _time_of(message)
-        meta = self._meta(cause_of(headers))
+        meta = self._meta(cause)
         context = (headers, _text(message.key), message.topic, moment, moment, meta)
         return context, self._origin(message, _id_of(message, headers))
 

@@ -14,6 +14,7 @@ from tusk_runtime.consumers.pointers import Pointer, pointed_at, pointer_of
 from tusk_runtime.events import StoredEvent, id_text
 from tusk_runtime.following.hands import Changes, Hands, key_of, seen_as
 from tusk_runtime.following.keys import kept
+from tusk_runtime.following.letters import place_of
 from tusk_runtime.following.messages import Message, pack, unpack
 from tusk_runtime.store.deliveries import Deliveries, Letter
 from tusk_runtime.store.protocol import EventStore
@@ -67,7 +68,9 @@ class MessageHands(Hands[Message]):
         self._shared = shared
         self._begin = begin
         self._attempts = Attempts(consumer, shared.clock)
-        self._events: dict[int, StoredEvent] = {}  # by offset, those of the page that is handled
+        # By offset, those of the page that is handled.
+        self._pointers: dict[int, Pointer | None] = {}
+        self._events: dict[int, StoredEvent] = {}
 
     @property
     def halted(self) -> str:
@@ -78,7 +81,7 @@ class MessageHands(Hands[Message]):
 
     async def handle(self, page: Sequence[Message], reached: int) -> Changes:
         """Handle new messages; those of a key in order, those of several side by side."""
-        pointers = {message.offset: self._pointer(message) for message in page}
+        self._pointers = pointers = {message.offset: self._pointer(message) for message in page}
         wanted = [message for message in page if self._concerns(message, pointers[message.offset])]
         pointed = [pointer for message in wanted if (pointer := pointers[message.offset]) is not None]
         self._events = {}
@@ -95,6 +98,7 @@ class MessageHands(Hands[Message]):
             event = self._events.get(message.offset)
             if event is not None and message.offset <= changes.reached:
                 seen[seen_as(event)] = event.version
+        self._pointers, self._events = {}, {}
         return changes._replace(seen=seen)
 
     async def _unseen(self, messages: Sequence[Message]) -> list[Message]:
@@ -117,7 +121,7 @@ class MessageHands(Hands[Message]):
     async def attempt(self, item: Message, letter: Letter) -> Letter | None:
         """Handle a message from where its letter stands. Gives the letter that is left; None: it is done."""
         what = f"offset {letter.position} of {letter.source}"
-        pointer = self._pointer(item)
+        pointer = self._pointers[item.offset] if item.offset in self._pointers else self._pointer(item)
         if pointer is None:
             accept = self._shared.acceptor.accept
             return await self._attempts.attempt(
@@ -142,6 +146,10 @@ class MessageHands(Hands[Message]):
             key = f"{item.source}:{item.offset}"  # nothing keeps it in order with others
         return Letter(self.source, item.offset, key, "behind", 0, 0, 0, b"{}")
 
+    def handled(self) -> None:
+        """Say how many more letters there are."""
+        self._attempts.handled()
+
     # ---- letters ----------------------------------------------------------------------------------
 
     def kept(self, item: Message, letter: Letter) -> Letter:
@@ -151,7 +159,13 @@ class MessageHands(Hands[Message]):
 
     async def recall(self, letter: Letter) -> Message | None:
         """The message of a letter, unless it was too large to be kept, or its event is handled no more."""
-        message = unpack(letter.source, letter.position, letter.message)
+        place, packed = place_of(letter), letter.message
+        if not packed:
+            found = await self._shared.deliveries.letters(
+                self.group, source=self.source, after=(self.source, letter.position - 1), limit=1
+            )
+            packed = next((each.message for each in found if place_of(each) == place), b"")
+        message = unpack(*place, packed) if packed else None
         pointer = self._pointer(message) if message is not None else None
         return None if pointer is not None and pointer.event_type not in self._shared.names else message
 

@@ -99,6 +99,9 @@ class Hands(ABC, Generic[T]):
         """Whether there is anything to do besides what comes."""
         return bool(self.letters.due(self._clock.now()) or self.letters.orphans())
 
+    def handled(self) -> None:
+        """All of a page, or of the letters that were due, was attempted. Never raises."""
+
     # ---- what comes -------------------------------------------------------------------------------
 
     async def handle(self, page: Sequence[T], reached: int) -> Changes:
@@ -113,6 +116,7 @@ class Hands(ABC, Generic[T]):
             keys.setdefault(letter.key, []).append((item, letter))
         handled: dict[int, Letter | None] = {}
         await self._side_by_side([self._handler(key, each, handled) for key, each in keys.items()])
+        self.handled()
         for letter in letters:
             if letter.position not in handled:  # it stops
                 reached = letter.position - 1
@@ -154,6 +158,7 @@ class Hands(ABC, Generic[T]):
         ]
         jobs += [self._settler(key, None, deliveries, changes) for key in self.letters.orphans()]
         await self._side_by_side(jobs)
+        self.handled()
         return changes
 
     def _settler(

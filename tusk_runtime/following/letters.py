@@ -16,7 +16,8 @@ MARKED: Sequence[Standing] = ("retry", "drop")
 
 class Letters:
     """Which letters there are, and which keys are parked: while a letter of it stands for an event that
-    failed, later ones of its key wait behind it. `saved` tells what was stored.
+    failed, later ones of its key wait behind it. `saved` tells what was stored. Copies of messages
+    are not held here: these may be large, and many.
     """
 
     def __init__(self, group: str, source: str = LOG) -> None:
@@ -30,7 +31,9 @@ class Letters:
         """Read all letters of the source."""
         self._letters, self._behind, self._blocked = {}, {}, {}
         after = (self._source, -1)
-        while page := await deliveries.letters(self._group, source=self._source, after=after, limit=PAGE):
+        while page := await deliveries.letters(
+            self._group, source=self._source, after=after, limit=PAGE, messages=False
+        ):
             self.saved(page)
             after = page[-1].source, page[-1].position
 
@@ -39,7 +42,7 @@ class Letters:
         after = (self._source, -1)
         while self._letters:
             marked = await deliveries.letters(
-                self._group, source=self._source, standing=MARKED, after=after, limit=PAGE
+                self._group, source=self._source, standing=MARKED, after=after, limit=PAGE, messages=False
             )
             self._letters |= {place_of(letter): letter for letter in marked}
             if len(marked) < PAGE:
@@ -61,7 +64,7 @@ class Letters:
             if letter.standing == "behind":
                 self._behind.setdefault(letter.key, set()).add(place_of(letter))
                 continue
-            self._letters[place_of(letter)] = letter
+            self._letters[place_of(letter)] = letter._replace(message=b"")
             if blocks(letter):
                 self._blocked[letter.key] = place_of(letter)
 

@@ -86,9 +86,12 @@ def nests_deeper(content: bytes, limit: int) -> bool:
     """Whether JSON nests deeper than that, found before anything recurses over it."""
     if content.count(b"[") + content.count(b"{") <= limit:
         return False
-    # Each round takes the innermost level away, at the speed of memory: no Python code per bracket.
+    # Each round takes the innermost level away, at the speed of memory: no Python code per bracket. A run of
+    # more opening ones than levels may still come says it at once.
     brackets = _STRINGS.sub(b"", content).translate(_ONE_KIND, _NOT_BRACKETS)
-    for _ in range(limit):
+    for level in range(limit):
+        if b"[" * (limit - level + 1) in brackets:
+            return True
         brackets = brackets.replace(b"[]", b"")
     # What is left without a pair in it is unbalanced: for the decoder to explain, with the position.
     return b"[]" in brackets
