@@ -136,6 +136,33 @@ async def test_an_inbox_that_is_read_again_has_no_effect_again(bank: Bank) -> No
     assert await bank.balance("a") == 100
 
 
+async def test_a_new_group_begins_where_kafka_was_told(bank: Bank) -> None:
+    """So somebody may move a consumer, by a group of another name; one that the store knows stays where it is."""
+    bank.consumers = BANK
+    bank.make_inbox(1)
+    deposit = orjson.dumps({"type": "deposit", "account": "a", "amount": "5.00"})
+    bank.write(*[("a", deposit, {"message-id": str(number)}) for number in range(5)])
+    await asyncio.to_thread(bank.commit, f"{bank.name}-bank", bank.inbox, 3)
+    await bank.start()
+    await bank.open("a")
+    await bank.settled()
+    done = await bank.balance("a")
+    letters = await bank.runtime._store.deliveries.letters(f"{bank.name}-bank")
+    assert done / 5 + len(letters) == 2  # a letter, where the account was not open yet
+    await bank.stop()
+    await asyncio.to_thread(bank.commit, f"{bank.name}-bank", bank.inbox, 0)
+    bank.consumers = BANK.replace("GROUP-bank", "GROUP-other-bank")
+    await asyncio.to_thread(bank.commit, f"{bank.name}-other-bank", bank.inbox, 1)
+    await bank.start()
+    await bank.settled()
+    assert await bank.balance("a") == done + 20
+    await bank.stop()
+    bank.consumers = BANK
+    await bank.start()
+    await bank.settled()
+    assert await bank.balance("a") == done + 20
+
+
 async def test_a_topic_that_is_not_there_is_told(bank: Bank) -> None:
     """By its name, with what to do; it is read as soon as somebody makes it."""
     bank.consumers = BANK

@@ -140,6 +140,14 @@ kafka: {{ brokers: "{self.address}", topic_prefix: "{self.name}", partitions: {P
         """Write messages to any topic."""
         write_to(self.address, topic, *messages)
 
+    def commit(self, group: str, topic: str, offset: int) -> None:
+        """Tell Kafka that a group is at an offset of the first partition, as its tools do."""
+        reader = Reader({"bootstrap.servers": self.address, "group.id": group})
+        try:
+            reader.commit(offsets=[TopicPartition(topic, 0, offset)], asynchronous=False)
+        finally:
+            reader.close()
+
     def committed(self, group: str, topic: str, partitions: int = PARTITIONS) -> dict[int, int]:
         """By partition the offset that Kafka knows of a group, where it knows one."""
         reader = Reader({"bootstrap.servers": self.address, "group.id": group})

@@ -18,7 +18,6 @@ from tusk_runtime.events import new_id
 from tusk_runtime.failpoints import hit
 from tusk_runtime.following.hands import Hands, task_group
 from tusk_runtime.following.lane import Lane
-from tusk_runtime.following.letters import LOG
 from tusk_runtime.following.messages import Message
 from tusk_runtime.following.runner import Progress, Runner
 from tusk_runtime.store.protocol import Store
@@ -211,11 +210,6 @@ class Subscription(Runner):
         """The position behind which events of the own log count; the store keeps it from the first time."""
         deliveries = self._store.deliveries
         await deliveries.claim(self._group, self._holder, 0, begin=self._begin)
-        if not self._alarm and await deliveries.letters(self._group, source=LOG, limit=1, messages=False):
-            self._raise(
-                "dead letters are left from when it followed the log: they wait until it does so again, and "
-                "what comes of their aggregates does not wait for them"
-            )
         return (await deliveries.progress())[self._group]
 
     async def _leave(self) -> None:

@@ -15,8 +15,8 @@ from tusk_runtime.consumers.limiting import TimeLimit
 from tusk_runtime.consumers.pointers import pointed_at, pointer_of
 from tusk_runtime.events import StoredEvent
 from tusk_runtime.failpoints import hit
-from tusk_runtime.following.hands import Changes, EventHands, key_of, seen_as
-from tusk_runtime.following.letters import LOG, PAGE, Letters, place_of
+from tusk_runtime.following.hands import CHUNK, Changes, EventHands, key_of, seen_as
+from tusk_runtime.following.letters import LOG, Letters, place_of
 from tusk_runtime.following.messages import unpack
 from tusk_runtime.model.consuming import Consumer, Retry
 from tusk_runtime.store.deliveries import MOST, Deliveries, Letter
@@ -96,8 +96,18 @@ class ConsumerHands(EventHands):
     there is known by the versions that it has seen, and letters that it left there become those of the log.
     """
 
-    def __init__(self, actor: Actor, events: EventStore, deliveries: Deliveries, clock: Clock) -> None:
+    def __init__(
+        self,
+        actor: Actor,
+        events: EventStore,
+        deliveries: Deliveries,
+        clock: Clock,
+        *,
+        only_letters: bool = False,
+    ) -> None:
+        """With `only_letters` events come from topics now, and letters of these stay there."""
         self._actor = actor
+        self._only_letters = only_letters
         self._deliveries = deliveries
         self._head = 0  # what stands behind it was never handled from a topic
         consumer = actor.consumer
@@ -124,8 +134,10 @@ class ConsumerHands(EventHands):
         """The letters of events that stand in partitions of topics. Messages from outside are not here."""
         adopted, replaced = [], []
         after = LOG, MOST
-        while page := await deliveries.letters(self.group, after=after, limit=PAGE):
-            messages = {letter: unpack(*place_of(letter), letter.message) for letter in page}
+        while not self._only_letters and (
+            page := await deliveries.letters(self.group, after=after, limit=CHUNK)
+        ):
+            messages = {each: unpack(*place_of(each), each.message) for each in page if each.message}
             pointers = {letter: pointer_of(each) for letter, each in messages.items() if each is not None}
             events = await pointed_at(filter(None, pointers.values()), self._events)
             for letter, pointer in pointers.items():

@@ -37,12 +37,16 @@ class Follower(Runner):
     it, all others go on. Whatever was done when a process dies before the progress moved is done again.
     """
 
-    def __init__(self, name: str, page: int, hands: EventHands, store: Store) -> None:
-        """Events are handled by `hands`, of which `page` are read at a time."""
+    def __init__(
+        self, name: str, page: int, hands: EventHands, store: Store, *, only_letters: bool = False
+    ) -> None:
+        """Events are handled by `hands`, of which `page` are read at a time. With `only_letters` none are,
+        since they come from elsewhere now: what is handled are the letters that were left here."""
         self.name = name
         self.hands = hands
         self._page = page
         self._store = store
+        self._only_letters = only_letters
         # A store that only one process can have needs no word of who has it: after a kill nobody has to wait.
         self._holder = new_id() if store.shared else ALONE
         self._lane: Lane[StoredEvent] | None = None
@@ -64,6 +68,8 @@ class Follower(Runner):
     def progress(self, head: int) -> Progress:
         """How it is, with the head of the log."""
         counts = self.hands.letters.counts()
+        if self._only_letters:
+            return Progress(None, None, counts, self.error, False, "left in the log")
         if self._lane is None and self._store.shared:
             return Progress(None, None, counts, self.error, self.failed, "another process runs it")
         return Progress(self.position, max(0, head - self.position), counts, self.error, self.failed)
@@ -102,12 +108,20 @@ class Follower(Runner):
 
         def settled() -> bool:
             seen = self._seen == self._asked and not self.hands.due()
-            return (seen and (self.position >= position or self.failed)) or self._stopping
+            return (seen and (self._reached(position) or self.failed)) or self._stopping
 
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout), self._moved:
                 await self._moved.wait_for(settled)
-        return self.position >= position
+        return self._reached(position)
+
+    @property
+    def idle(self) -> bool:
+        """Whether it has nothing to do, and never will have."""
+        return self._only_letters and not any(self.hands.letters.counts().values()) and not self.error
+
+    def _reached(self, position: int) -> bool:
+        return self._only_letters or self.position >= position
 
     async def _run(self) -> None:
         while not self._stopping:
@@ -164,12 +178,13 @@ class Follower(Runner):
                 self._seen = asked
             worked = await lane.take_again()
             halted = self.hands.halted
-            if not halted:
+            if not halted and not self._only_letters:
                 worked = await self._take_page(lane) or worked
             self.error, self.failed = halted, bool(halted)
             await self._tell()
             if not worked:
-                await self._rest(LOOK_SECONDS, None if self.failed else self.position)
+                waits = self.failed or self._only_letters
+                await self._rest(LOOK_SECONDS, None if waits else self.position)
 
     async def _take_page(self, lane: Lane[StoredEvent]) -> bool:
         """Handle the next events; False if there were none."""

@@ -26,6 +26,7 @@ class Letters:
         self._letters: dict[Place, Letter] = {}  # those that are not `behind`
         self._behind: dict[str, set[Place]] = {}  # those that are, by key
         self._blocked: dict[str, Place] = {}  # by key the letter that the others wait for
+        self._held: set[str] = set()  # keys for which something of the log waits, where the source is another
 
     async def learn(self, deliveries: Deliveries) -> None:
         """Read all letters of the source."""
@@ -36,9 +37,12 @@ class Letters:
         ):
             self.saved(page)
             after = page[-1].source, page[-1].position
+        await self._hold(deliveries)
 
     async def look(self, deliveries: Deliveries) -> None:
         """Learn which letters somebody asked to be tried again or dropped."""
+        if self._held:
+            await self._hold(deliveries)
         after = (self._source, -1)
         while self._letters:
             marked = await deliveries.letters(
@@ -48,6 +52,15 @@ class Letters:
             if len(marked) < PAGE:
                 return
             after = place_of(marked[-1])
+
+    async def _hold(self, deliveries: Deliveries) -> None:
+        """Learn which keys have to wait for letters of the log, which the consumer followed before."""
+        self._held, after = set(), (LOG, -1)
+        while self._source != LOG and (
+            page := await deliveries.letters(self._group, source=LOG, after=after, limit=PAGE, messages=False)
+        ):
+            self._held |= {each.key for each in page if each.standing == "behind" or blocks(each)}
+            after = place_of(page[-1])
 
     def saved(self, letters: Sequence[Letter], done: Sequence[Letter] = ()) -> None:
         """The store holds these letters now, and no longer those that are done."""
@@ -70,7 +83,7 @@ class Letters:
 
     def parked(self, key: str) -> bool:
         """Whether a new event of this key has to wait."""
-        return key in self._blocked or key in self._behind
+        return key in self._blocked or key in self._behind or key in self._held
 
     def failed(self) -> Letter | None:
         """A letter that stands for an event that failed for good, if there is one."""
@@ -93,7 +106,7 @@ class Letters:
 
     def orphans(self) -> list[str]:
         """The keys whose letters wait for nothing any more."""
-        return [key for key in self._behind if key not in self._blocked]
+        return [key for key in self._behind if key not in self._blocked and key not in self._held]
 
 
 def place_of(letter: Letter) -> Place:

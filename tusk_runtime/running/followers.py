@@ -32,6 +32,8 @@ RELAY = "@relay"
 
 OF_TOPICS = "of topics"
 """What is behind the name of what reads topics: its consumer may follow the log, too."""
+LEFT = "of what is left"
+"""What is behind the name of what handles letters of the log, where the events come from topics."""
 
 log = logging.getLogger("tusk.following")
 
@@ -68,8 +70,7 @@ class Followers:
         for consumer in application.consumers.values():
             if address is not None and consumer.topics:
                 self._subscribe(consumer, application, address)
-            if not (address is not None and consumer.on_topics):
-                self._consume(consumer, application)
+            self._consume(consumer, application, from_topics=address is not None and consumer.on_topics)
         self._before = None
 
     def _publish(self, application: Application, address: Address) -> None:
@@ -81,12 +82,15 @@ class Followers:
             hands = Relay(RELAY, recorder, address, self._store, self._clock)
             self._add(Follower(RELAY, PAGE, hands, self._store))
 
-    def _consume(self, consumer: Consumer, application: Application) -> None:
-        """Follow the store's log for what comes from there."""
-        if consumer.on and not self._taken_over(consumer.name, consumer.definition):
+    def _consume(self, consumer: Consumer, application: Application, *, from_topics: bool) -> None:
+        """Follow the store's log for what comes from there, or else for the letters that were left there."""
+        which = LEFT if from_topics else ""
+        if consumer.on and not self._taken_over(f"{consumer.name} {which}".strip(), consumer.definition):
             actor = Actor(consumer, application, self._bus.execute, self._outside)
-            hands = ConsumerHands(actor, self._store.events, self._store.deliveries, self._clock)
-            self._add(Follower(consumer.name, consumer.batch_size, hands, self._store))
+            events, deliveries = self._store.events, self._store.deliveries
+            hands = ConsumerHands(actor, events, deliveries, self._clock, only_letters=from_topics)
+            page = consumer.batch_size
+            self._add(Follower(consumer.name, page, hands, self._store, only_letters=from_topics), which)
 
     def _subscribe(self, consumer: Consumer, application: Application, address: Address) -> None:
         """Read topics of Kafka for what comes from there."""
@@ -179,7 +183,8 @@ class Followers:
 
     def status(self, head: int) -> list[PartStatus]:
         """How each is."""
-        return [_status(runner, head) for runner in self.runners.values()]
+        runners = self.runners.values()
+        return [_status(each, head) for each in runners if not (isinstance(each, Follower) and each.idle)]
 
 
 def _status(runner: Runner, head: int) -> PartStatus:
