@@ -163,14 +163,14 @@ class Membership:
 
     async def position(self, partition: Partition) -> int | None:
         """The offset that is given next, once `seek` was called; None if it was taken away."""
-        with contextlib.suppress(IllegalStateError):
-            async with self._asking():
+        async with self._asking():
+            with contextlib.suppress(IllegalStateError):
                 return int(await self._made.position(TopicPartition(*partition)))
         return None
 
     def end(self, partition: Partition) -> int | None:
         """The offset behind the last message, as the client last heard; None before anything was read."""
-        with contextlib.suppress(IllegalStateError):
+        with contextlib.suppress(IllegalStateError, AssertionError):  # it says the same in two ways
             found = self._made.highwater(TopicPartition(*partition))
             return None if found is None else int(found)
         return None
