@@ -1,7 +1,8 @@
 """Kills, and freezes, a Kafka broker under load, again and again, and then counts what is on the topic.
 
 An application on SQLite takes commands all the time, at first without any broker. Every event has to be on its topic
-at least once, the first appearances of those of an aggregate in their order, and nothing that is not stored.
+at least once, the first appearances of those of an aggregate in their order, and nothing that is not stored. A consumer
+reads the topic: every event has to have its effect once, in order by aggregate.
 
     python benchmarks/broker_kills.py --kills 20 --freezes 4 --down 60
 """
@@ -16,10 +17,12 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
+import orjson
 import uvloop
 from confluent_kafka import Consumer, TopicPartition
 from measure import describe
@@ -28,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from kafka_server import KafkaServer, private_kafka
 
-from tusk_runtime.events import Caller, id_text
+from tusk_runtime.events import Caller, StoredEvent, id_text
 from tusk_runtime.language.diagnostics import Problems
 from tusk_runtime.language.load import load_text
 from tusk_runtime.model.build import build
@@ -40,14 +43,22 @@ from tusk_runtime.store.sqlite import SqliteStore
 TSK = """
 [events]
 Counted: {{ fields: {{ number: "integer" }} }}
+Followed: {{ fields: {{ number: "integer" }} }}
 [event_categories]
 counted: ["Counted"]
 [aggregates.Counter]
 id: "string"
 state: {{ number: "integer = 0" }}
 on: {{ Counted: {{ number: "{{{{ data.number }}}}" }} }}
+[aggregates.Shadow]
+id: "string"
+on: {{ Followed: {{ }} }}
 [commands]
+Follow: {{ aggregate: "Shadow", creates: "either", fields: {{ number: "integer" }}, emit: "Followed" }}
 Count: {{ aggregate: "Counter", creates: "either", emit: [{{ event: "Counted", data: {{ number: "{{{{ state.number + 1 }}}}" }} }}] }}
+[consumers.Follower]
+group: "{prefix}-follower"
+on: {{ Counted: {{ send: "Follow", with: {{ aggregate_id: "{{{{ event.aggregate_id }}}}", number: "{{{{ data.number }}}}" }} }} }}
 [event_store]
 streaming: "kafka"
 [store_config]
@@ -97,15 +108,20 @@ class Report:
     lost: int = 0
     invented: int = 0
     disordered: int = 0
+    unhandled: int = 0
+    twice: int = 0
+    late: int = 0
     waited: int = 0
     drained: float = 0.0
     slowest: float = 0.0
     recoveries: dict[str, list[float]] = field(default_factory=lambda: {"kill": [], "freeze": []})
+    handled: dict[str, list[float]] = field(default_factory=lambda: {"kill": [], "freeze": []})
 
     @property
     def holds(self) -> bool:
-        """Whether every event is there, in order, and nothing else."""
-        return not (self.lost or self.invented or self.disordered)
+        """Whether every event is there, in order, had its effect once, and there is nothing else."""
+        wrong = (self.lost, self.invented, self.disordered, self.unhandled, self.twice, self.late)
+        return not any(wrong)
 
     def count(self, stored: Sequence[Place], found: Sequence[Place]) -> None:
         """Compare what is stored with what is on the topic."""
@@ -118,6 +134,15 @@ class Report:
             self.disordered += version < newest.get(key, 0)
             newest[key] = max(version, newest.get(key, 0))
 
+    def count_effects(self, stored: Sequence[Place], effects: Sequence[tuple[str, int]]) -> None:
+        """Compare what is stored with what the consumer did, in its order."""
+        self.unhandled = len({place[:2] for place in stored} - set(effects))
+        self.twice = len(effects) - len(set(effects))
+        numbers: dict[str, list[int]] = {}
+        for key, number in dict.fromkeys(effects):
+            numbers.setdefault(key, []).append(number)
+        self.late = sum(a > b for each in numbers.values() for a, b in pairwise(each))
+
     def __str__(self) -> str:
         rows = [
             ("events stored", f"{self.events:,}"),
@@ -126,14 +151,18 @@ class Report:
             ("on the topic, not stored", f"{self.invented:,}"),
             ("out of order in their aggregate", f"{self.disordered:,}"),
             ("duplicates", f"{self.duplicates:,}"),
+            ("without an effect", f"{self.unhandled:,}"),
+            ("effects twice", f"{self.twice:,}"),
+            ("effects out of order in their aggregate", f"{self.late:,}"),
             ("waited while the broker was down at start", f"{self.waited:,}"),
             ("all published after its start", f"{self.drained:.1f} s"),
             ("slowest command", f"{self.slowest * 1000:.0f} ms"),
         ]
-        for what, times in self.recoveries.items():
-            if times:
-                text = f"{len(times)}; p50 {statistics.median(times):.1f} s, max {max(times):.1f} s"
-                rows.append((f"published again after a {what}", text))
+        for done, recoveries in (("published", self.recoveries), ("handled", self.handled)):
+            for what, times in recoveries.items():
+                if times:
+                    text = f"{len(times)}; p50 {statistics.median(times):.1f} s, max {max(times):.1f} s"
+                    rows.append((f"{done} again after a {what}", text))
         return "\n".join(f"{name:<44}{value:>28}" for name, value in rows)
 
 
@@ -173,14 +202,22 @@ class Attack:
         for number, act in enumerate(acts, 1):
             await asyncio.sleep(self._random.uniform(0.2, 1.5))
             await (self._freeze() if act == "freeze" else self._kill())
-            began = time.perf_counter()
-            await self._quiet(90)
-            report.recoveries[act].append(time.perf_counter() - began)
+            began, head = time.perf_counter(), await self._store.events.head()
+
+            async def since(work: Awaitable[object], began: float = began) -> float:
+                await work
+                return time.perf_counter() - began
+
+            published, handled = await asyncio.gather(
+                since(self._quiet(90)), since(self._handles_behind(head, 90))
+            )
+            report.recoveries[act].append(published)
+            report.handled[act].append(handled)
             print(f"\r{number}/{len(acts)}", end="", file=sys.stderr)
         self._stop = True
         await load
         await self._quiet(90)
-        events = await self._store.events.read(limit=10_000_000)
+        events = await self._all_handled(60)
         await self._runtime.stop()
         stored = [
             (each.aggregate_id, each.version, id_text(each.event_id))
@@ -188,6 +225,8 @@ class Attack:
             if each.aggregate_type == "Counter"
         ]
         report.count(stored, await asyncio.to_thread(self._found))
+        effects = [(each.aggregate_id, _number(each)) for each in events if each.type == "Followed"]
+        report.count_effects(stored, effects)
         return report
 
     def _found(self) -> list[Place]:
@@ -224,6 +263,32 @@ class Attack:
                 if not part.error and part.lag is not None and part.lag < self._rate:
                     return part
                 await asyncio.sleep(0.05)
+
+    async def _handles_behind(self, position: int, seconds: float) -> None:
+        """Wait until the consumer handled an event that was stored behind a position of the log."""
+        async with asyncio.timeout(seconds):
+            while True:
+                events = await self._store.events.read(position, 100_000)
+                stored = {id_text(each.event_id) for each in events}
+                if any(orjson.loads(each.metadata).get("causation_id") in stored for each in events):
+                    return
+                await asyncio.sleep(0.05)
+
+    async def _all_handled(self, seconds: float) -> Sequence[StoredEvent]:
+        """The whole log, once each event has its effect, and no other ones come; or when that takes too long."""
+        deadline = time.monotonic() + seconds
+        while True:
+            events = await self._store.events.read(limit=10_000_000)
+            counts = [sum(each.type == type_ for each in events) for type_ in ("Counted", "Followed")]
+            if counts[1] >= counts[0] or time.monotonic() > deadline:
+                await asyncio.sleep(2)
+                return await self._store.events.read(limit=10_000_000)
+            await asyncio.sleep(0.5)
+
+
+def _number(event: StoredEvent) -> int:
+    number: int = orjson.loads(event.data)["number"]
+    return number
 
 
 def attack(*, kills: int, freezes: int, down: float, rate: float, seed: int) -> Report:

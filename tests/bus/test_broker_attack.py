@@ -21,6 +21,8 @@ async def test_down_at_start_and_frozen(
     assert report.slowest < 3.0
     assert report.drained < 15
     assert max(report.recoveries["kill"]) < 15
+    assert max(report.handled["kill"]) < 15
+    assert max(report.handled["freeze"]) < 15
 
 
 def test_what_is_wrong_is_counted() -> None:
@@ -31,4 +33,15 @@ def test_what_is_wrong_is_counted() -> None:
     assert report.duplicates == 2
     for found in (stored[1:], [*stored, ("a", 6, "id-6")], [stored[1], stored[0], *stored[2:]]):
         report.count(stored, found)
+        assert not report.holds
+
+
+def test_what_was_done_wrongly_is_counted() -> None:
+    stored = [("a", version, f"id-{version}") for version in range(1, 4)]
+    right = [place[:2] for place in stored]
+    report = Report()
+    report.count_effects(stored, right)
+    assert report.holds
+    for effects in (right[1:], [*right, right[1]], [right[1], right[0], right[2]]):
+        report.count_effects(stored, effects)
         assert not report.holds

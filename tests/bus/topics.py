@@ -55,7 +55,7 @@ class Bank:
         self.address = address
         self.name = f"bank-{uuid.uuid4().hex[:12]}"
         self.consumers = consumers
-        self._folder = folder
+        self.folder = folder
         self._running: list[Runtime] = []
 
     @property
@@ -79,7 +79,7 @@ streaming: "kafka"
 kafka: {{ brokers: "{self.address}", topic_prefix: "{self.name}", partitions: {PARTITIONS} }}
 {more}
 """
-        runtime = Runtime(application(text), store or SqliteStore(self._folder / "store.db"))
+        runtime = Runtime(application(text), store or SqliteStore(self.folder / "store.db"))
         await runtime.start()
         self._running.append(runtime)
         return runtime

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection
 from typing import NamedTuple
 
@@ -13,14 +12,13 @@ from tusk_runtime.store.protocol import EventStore
 MARGIN = 10 * 60 * 1000
 """How much older than the first event that counts a record may be, in milliseconds: clocks differ."""
 
-log = logging.getLogger("tusk.following")
-
 
 class Beginning(NamedTuple):
-    """Up to which offset a partition counts as handled, and what somebody has to know of it."""
+    """Up to which offset a partition counts as handled, what somebody has to know of it, and what is odd."""
 
     position: int
     alarm: str = ""
+    odd: str = ""
 
 
 class Beginnings:
@@ -51,11 +49,6 @@ class Beginnings:
             begin = bounds.next if begin is None else begin
             return Beginning(max(bounds.first, min(begin, bounds.next)) - 1)
         source = source_of(partition)
-        if told is not None and told - 1 > claim.position:
-            log.error(
-                "%s: somebody else told Kafka that the group is at %d in %s; it goes on at %d, where it is",
-                self._group, told, source, claim.position + 1,
-            )  # fmt: skip
         if claim.position + 1 > bounds.next:
             return Beginning(bounds.first - 1, went_back(source, claim.position, bounds))
         missing = bounds.first - claim.position - 1
@@ -64,6 +57,12 @@ class Beginnings:
                 bounds.first - 1,
                 f"{source} holds nothing before {bounds.first} any more, and {missing} messages from "
                 f"{claim.position + 1} on were not handled: keep messages longer, or let the application run",
+            )
+        if told is not None and told - 1 > claim.position:
+            return Beginning(
+                claim.position,
+                odd=f"somebody else told Kafka that the group `{self._group}` is at {told} in {source}; "
+                f"it goes on at {claim.position + 1}, where it is",
             )
         return Beginning(claim.position)
 

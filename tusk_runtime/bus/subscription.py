@@ -77,6 +77,7 @@ class Subscription(Runner):
         self._holder = new_id()
         self._slots = asyncio.Semaphore(what.concurrency)
         self._tracks: dict[Partition, Track] = {}
+        self._lost: dict[Partition, int] = {}  # what others took in the store, with the offset that came next
         self._client: Membership | None = None
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
@@ -215,6 +216,7 @@ class Subscription(Runner):
     async def _leave(self) -> None:
         """Let go of the client, after what is being handled."""
         await self._revoked(list(self._tracks))
+        self._lost.clear()
         client, self._client = self._client, None
         if client is not None:
             await client.stop()
@@ -276,10 +278,8 @@ class Subscription(Runner):
             try:
                 task.result()
             except Conflict as error:
-                # Others have it by now, which the client will hear of.
-                log.warning("%s: %s is no longer here: %s", self.name, source_of(partition), error)
                 client.pause(partition)
-                del self._tracks[partition]
+                self._lose(partition, self._tracks.pop(partition).lane, error)
             except TuskError as error:
                 failures.append((partition, track, error))
             else:
@@ -302,11 +302,14 @@ class Subscription(Runner):
 
     async def _look(self, client: Membership) -> None:
         """Look at the letters and at logs that went back, and tell Kafka how far the group is."""
+        if self._lost and await client.commit(self._lost):
+            # Kafka takes that from members only: it is others who came too late.
+            await self._take(client)
         for partition, track in list(self._tracks.items()):
             if track.task is not None:
                 continue
-            if track.lost is not None:
-                await self._begin_anew(client, partition, track, track.lost)
+            if track.lost is not None and not await self._begin_anew(client, partition, track, track.lost):
+                continue
             await track.lane.look()
             if track.lane.hands.due() and client.pause(partition):
                 track.task = asyncio.create_task(track.lane.take_again())
@@ -325,6 +328,9 @@ class Subscription(Runner):
 
     async def _take(self, client: Membership) -> None:
         """Take in the store what Kafka gave, and read on from where it stands there."""
+        generation, count = client.generation, len(client.given)
+        self._lost.clear()
+        log.info("%s: %d partition%s here now", self.name, count, " is" if count == 1 else "s are")
         given = [each for each in client.given if each not in self._tracks]
         if not given:
             self._problem = ""  # others have them all
@@ -338,14 +344,18 @@ class Subscription(Runner):
         what, events = self._what, self._store.events
         beginnings = Beginnings(self._group, what.own, events, self._begin, tail=what.tail)
         for partition, claim in zip(given, claims, strict=True):
-            position, alarm = await beginnings.find(client, partition, claim, bounds[partition])
-            if alarm:
-                self._raise(alarm)
+            position, alarm, odd = await beginnings.find(client, partition, claim, bounds[partition])
             hands = self._handed(source_of(partition), self._slots, self._begin)
             lane = Lane(hands, claim, deliveries, free=what.standalone)
             await lane.learn()
-            if position != claim.position:
-                await lane.move(position)  # so that it stays there, whatever others tell Kafka
+            if (position != claim.position or odd) and not await self._moved(partition, lane, position):
+                continue  # others have it, which is what was odd; else it stays there, whatever Kafka is told
+            if client.generation != generation or partition not in client.given:
+                return  # what is given again was perhaps with others meanwhile: it is taken anew
+            if odd:
+                log.error("%s: %s", self.name, odd)
+            if alarm:
+                self._raise(alarm)
             if client.seek(partition, position + 1):
                 self._tracks[partition] = track = Track(lane, monotonic(), position, bounds[partition].next)
                 self._go_on(client, partition, track)
@@ -354,17 +364,35 @@ class Subscription(Runner):
         """Give partitions away: what is being handled is ended and saved, if it does not take too long."""
         tracks = {each: self._tracks.pop(each) for each in partitions if each in self._tracks}
         self._halt(tracks.values())
-        tasks = [track.task for track in tracks.values() if track.task is not None]
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=DRAIN_SECONDS)
+        working = {each: track.task for each, track in tracks.items() if track.task is not None}
+        if working:
+            _, late = await asyncio.wait(working.values(), timeout=DRAIN_SECONDS)
             for task in late:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            results = await asyncio.gather(*working.values(), return_exceptions=True)
+            for partition, result in zip(working, results, strict=True):
+                if isinstance(result, Conflict):
+                    self._lose(partition, tracks[partition].lane, result)
+        self._lost = {each: offset for each, offset in self._lost.items() if each not in partitions}
         await hit("subscription.revoked")
         if self._client is not None:
             await self._client.commit(
                 {each: track.lane.position + 1 for each, track in tracks.items() if track.lane.position >= 0}
             )
+
+    def _lose(self, partition: Partition, lane: Lane[Message], error: Conflict) -> None:
+        """Another process took it in the store: mostly Kafka gave it away, which the client will hear of."""
+        log.warning("%s: %s is no longer here: %s", self.name, source_of(partition), error)
+        self._lost[partition] = lane.position + 1
+
+    async def _moved(self, partition: Partition, lane: Lane[Message], position: int) -> bool:
+        """Let a partition stand somewhere else; False if another process took it."""
+        try:
+            await lane.move(position)
+        except Conflict as error:
+            self._lose(partition, lane, error)
+            return False
+        return True
 
     def _halt(self, tracks: Collection[Track]) -> None:
         for track in tracks:
@@ -372,11 +400,18 @@ class Subscription(Runner):
 
     async def _begin_anew(
         self, client: Membership, partition: Partition, track: Track, bounds: Bounds
-    ) -> None:
-        """Handle all that a log holds which went back: what was handled before has no effect again."""
-        await track.lane.move(bounds.first - 1)
+    ) -> bool:
+        """Handle all that a log holds which went back: what was handled before has no effect again.
+
+        False if another process took it.
+        """
+        if not await self._moved(partition, track.lane, bounds.first - 1):
+            client.pause(partition)
+            self._tracks.pop(partition, None)
+            return False
         track.lost = None
         client.seek(partition, bounds.first)
+        return True
 
     def _raise(self, alarm: str) -> None:
         """Say something that stays to be seen until the application starts again."""
