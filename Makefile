@@ -54,7 +54,7 @@ lock: $(BIN)/uv ## Renew the lock files.
 	$(BIN)/uv export --quiet --no-emit-project --no-header --group dev > requirements-dev.lock
 
 bench: $(VENV)/dev.stamp ## Measure, side by side with others.
-	for script in append commands postgres relay consuming one_aggregate projection expressions loading; do $(BIN)/python benchmarks/$$script.py || exit 1; done
+	for script in append commands postgres relay consuming consuming_kafka poison one_aggregate projection expressions loading; do $(BIN)/python benchmarks/$$script.py || exit 1; done
 
 clean: ## Remove what was set up.
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .cache .coverage dist

@@ -33,13 +33,14 @@ async def test_poison_stops_nothing(kafka: str, store: Store, caplog: pytest.Log
     written = await asyncio.to_thread(write, kafka, topic, messages(COUNT, BAD, LARGE))
     text = MODEL.replace("ADDRESS", kafka) + CONSUMER.replace("TOPIC", topic).replace(GROUP, topic)
     runtime = Runtime(application(text), store)
-    caplog.set_level(logging.WARNING, "tusk.consumers")
+    caplog.set_level(logging.WARNING, "tusk")
     await runtime.start()
     try:
         runner = runtime._followers.runners["Deposits of topics"]
         assert await runner.wait_for(0, 60)
         await check(store, written, topic)
         lines = [record.getMessage() for record in caplog.records]
+        assert {line.partition(":")[0] for line in lines} == {"Deposits"}  # nothing is published
         assert len(lines) < BAD / 2
         assert any("more failed; `tusk dlq ls` shows all" in line for line in lines)
         told = sum("offset" in line for line in lines)

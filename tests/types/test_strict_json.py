@@ -206,6 +206,16 @@ def test_both_readers_agree_on_what_is_nearly_json(text: bytes, data: st.DataObj
     check(text[:at] + new + text[at + data.draw(st.integers(0, 1)) :])
 
 
+@pytest.mark.parametrize("pair", [(b"[", b"]"), (b"[[],", b"]"), (b'{"a":', b"}"), (b"[[[]],", b",[]]")])
+def test_the_deepest_that_is_taken(pair: tuple[bytes, bytes]) -> None:
+    """One level more is too deep, however many stand side by side."""
+    for levels in range(1, 12):
+        text = pair[0] * levels + b"0" + pair[1] * levels
+        found = depth(orjson.loads(text))
+        assert not nests_deeper(text, found)
+        assert nests_deeper(text, found - 1)
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.sampled_from(["[", "]", '{"a":', "}", '"[', '"', "\\"]), max_size=200), st.integers(1, 20))
 def test_depth_is_that_of_the_value(parts: list[str], limit: int) -> None:

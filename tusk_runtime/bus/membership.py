@@ -33,8 +33,6 @@ METADATA_SECONDS = 10.0
 FETCH_SECONDS = 0.5
 """How long a broker that has nothing waits before it says so; whatever else it is asked waits, too."""
 COMMIT_SECONDS = 2.0
-GROUP_SECONDS = 0.5
-"""How much longer a poll takes at most, while the group finds out who has which partitions."""
 
 Partition = tuple[str, int]
 """A topic, and the number of one of its partitions."""
@@ -127,23 +125,17 @@ class Membership:
         self.generation += 1
         self.joined = True
 
-    async def poll(
-        self, partitions: Collection[Partition], most: int, seconds: float
-    ) -> Mapping[Partition, list[Message]]:
-        """At most so many messages of those of some partitions that are not paused, after so many seconds at
-        the latest. What the client read of others already stays with it. Without partitions there are none.
+    async def poll(self, most: int, seconds: float) -> Mapping[Partition, list[Message]]:
+        """At most so many messages of what is not paused, after so many seconds at the latest.
 
         Raises Unavailable if the client has to be made anew.
         """
         found = {}
-        wanted = [TopicPartition(*each) for each in partitions]
         async with self._asking():
             # While the group finds out who has which partitions, the client waits for that.
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(seconds + GROUP_SECONDS):
-                    found = await self._made.getmany(
-                        *wanted, timeout_ms=int(seconds * 1000), max_records=most
-                    )
+                async with asyncio.timeout(2 * seconds):
+                    found = await self._made.getmany(timeout_ms=int(seconds * 1000), max_records=most)
         return {
             (where.topic, where.partition): [
                 Message(

@@ -26,7 +26,7 @@ POLL_SECONDS = 0.5
 JOIN_SECONDS = 0.05
 """How long is waited for messages where no partitions are here: what is given is taken at once."""
 PATIENCE_SECONDS = 0.5
-"""How long all partitions wait for pages that take long, before these are paused and the others go on."""
+"""How long all partitions wait for the slowest one, before it is paused and the others go on."""
 LOOK_SECONDS = 1.0
 """How often the letters are looked at, and Kafka is told how far the group is."""
 RETRY_SECONDS = 1.0
@@ -240,40 +240,27 @@ class Subscription(Runner):
                 asked, looked = self._asked, monotonic()
                 await self._look(client)
                 self._seen = asked
-            if await self._begun(client):
-                await self._work(client)
-
-    async def _begun(self, client: Membership) -> bool:
-        """Begin with what partitions hold of which nothing is handled now; False if nothing is at all.
-
-        While the last messages of one page are handled, the next one of another partition has begun.
-        """
-        idle = [partition for partition, track in self._tracks.items() if track.task is None]
-        waited = sum(track.waited for track in self._tracks.values())
-        if waited < self._what.page and (idle or not waited):
-            seconds = POLL_SECONDS if self._tracks else JOIN_SECONDS
-            pages = await client.poll(idle, self._what.page, 0 if waited else seconds)
+            pages = await client.poll(self._what.page, POLL_SECONDS if self._tracks else JOIN_SECONDS)
             await hit("subscription.polled")
             for partition, page in pages.items():
                 track = self._tracks.get(partition)
                 if track is not None and track.task is None:
-                    track.waited = len(page)
                     track.task = asyncio.create_task(track.lane.take(page, page[-1].offset))
-        return any(track.task is not None for track in self._tracks.values())
+            await self._work(client)
 
     async def _work(self, client: Membership) -> None:
-        """Wait for something that is being handled, but not for what takes long: that is paused."""
+        """Wait for what is being handled, but not for what takes long: that is paused until it is done."""
         failures: list[tuple[Partition, Track, TuskError]] = []
         tasks = [track.task for track in self._tracks.values() if track.task is not None]
-        done, _ = await asyncio.wait(tasks, timeout=PATIENCE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        if tasks:
+            await asyncio.wait(tasks, timeout=PATIENCE_SECONDS)
         for partition, track in list(self._tracks.items()):
             if track.task is None:
                 continue
             if not track.task.done():
-                if not done and client.pause(partition):
-                    track.waited = 0
+                client.pause(partition)
                 continue
-            task, track.task, track.waited = track.task, None, 0
+            task, track.task = track.task, None
             track.moved = monotonic()
             try:
                 task.result()

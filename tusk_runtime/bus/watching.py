@@ -28,15 +28,14 @@ class Stuck(TuskError):
 @dataclass(slots=True)
 class Track:
     """A partition that this process has, and what is done with it now. `told` is what Kafka knows of its
-    progress, `moved` is when it last went on, `end` is the offset behind its last message. `waited` is how
-    many messages are being handled that others wait for; `lost` is what it holds, where its log went back."""
+    progress, `moved` is when it last went on, `end` is the offset behind its last message; `lost` is what it
+    holds, where its log went back."""
 
     lane: Lane[Message]
     moved: float
     told: int
     end: int
     task: asyncio.Task[object] | None = None
-    waited: int = 0
     lost: Bounds | None = None
 
 

@@ -65,7 +65,7 @@ class Followers:
         self.runners: dict[str, Runner] = {}
         outside.prepare(application)
         address = address_of(application) if publishing and application.settings.kafka is not None else None
-        if address is not None:
+        if address is not None and address.kafka.topics:
             self._publish(application, address)
         for consumer in application.consumers.values():
             if address is not None and consumer.topics:
@@ -169,7 +169,9 @@ class Followers:
         """Let the relay, wherever it runs, begin again at a position; gives how many events that is about."""
         relay = self.runners.get(RELAY)
         if not isinstance(relay, Follower):
-            raise NotFound("nothing is published: `streaming` of [event_store] is not `kafka`")
+            raise NotFound(
+                "nothing is published: `streaming` of [event_store] is not `kafka`, or no event has a topic"
+            )
         count = await self._store.events.count(position - 1, relay.hands.types)
         if not dry_run:
             log.warning(
