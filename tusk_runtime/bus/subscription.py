@@ -291,7 +291,8 @@ class Subscription(Runner):
         """Look at the letters and at logs that went back, and tell Kafka how far the group is."""
         if self._lost and await client.commit(self._lost):
             # Kafka takes that from members only: it is others who came too late.
-            await self._take(client)
+            with contextlib.suppress(TakenAway):
+                await self._take(client)
         for partition, track in list(self._tracks.items()):
             if track.task is not None:
                 continue
