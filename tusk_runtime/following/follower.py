@@ -128,6 +128,7 @@ class Follower(Runner):
             try:
                 self._lane = lane = await self._claimed()
                 if lane is None:
+                    self.error = ""  # whoever has it tells of its own
                     await self._rest(STAND_BY_SECONDS)
                     continue
                 async with task_group() as group:
