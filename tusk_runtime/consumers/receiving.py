@@ -12,7 +12,7 @@ from tusk_runtime.consumers.failures import ActionFailed, FinalFailure
 from tusk_runtime.consumers.handling import Attempts
 from tusk_runtime.consumers.pointers import Pointer, pointed_at, pointer_of
 from tusk_runtime.events import StoredEvent, id_text
-from tusk_runtime.following.hands import Changes, Hands, key_of, seen_as
+from tusk_runtime.following.hands import Changes, Hands, NotKept, key_of, seen_as
 from tusk_runtime.following.keys import kept
 from tusk_runtime.following.letters import place_of
 from tusk_runtime.following.messages import Message, pack, unpack
@@ -158,7 +158,7 @@ class MessageHands(Hands[Message]):
         return letter._replace(message=pack(item if pointer is None else item._replace(value=None)))
 
     async def recall(self, letter: Letter) -> Message | None:
-        """The message of a letter, unless it was too large to be kept, or its event is handled no more."""
+        """The message of a letter, unless its event is handled no more. Raises NotKept."""
         place, packed = place_of(letter), letter.message
         if not packed:
             found = await self._shared.deliveries.letters(
@@ -166,7 +166,12 @@ class MessageHands(Hands[Message]):
             )
             packed = next((each.message for each in found if place_of(each) == place), b"")
         message = unpack(*place, packed) if packed else None
-        pointer = self._pointer(message) if message is not None else None
+        if message is None:
+            raise NotKept(
+                f"the message at offset {letter.position} of {letter.source} was too large to be kept, and "
+                "cannot be handled again: drop its dead letter when you have seen to it"
+            )
+        pointer = self._pointer(message)
         return None if pointer is not None and pointer.event_type not in self._shared.names else message
 
     # ---- the relay's records ------------------------------------------------------------------------

@@ -10,7 +10,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from types import MappingProxyType
 from typing import Generic, NamedTuple, TypeVar
 
+import orjson
+
 from tusk_runtime.clock import Clock
+from tusk_runtime.errors import TuskError
 from tusk_runtime.events import StoredEvent
 from tusk_runtime.following.keys import kept
 from tusk_runtime.following.letters import LOG, Letters, blocks
@@ -24,6 +27,10 @@ CHUNK = 100
 BEHIND: Sequence[Standing] = ("behind",)
 
 log = logging.getLogger("tusk.following")
+
+
+class NotKept(TuskError):
+    """What a letter is about was not kept: it can only be dropped."""
 
 
 class Changes(NamedTuple):
@@ -88,7 +95,7 @@ class Hands(ABC, Generic[T]):
 
     @abstractmethod
     async def recall(self, letter: Letter) -> T | None:
-        """What a letter is about; None if it cannot be handled any more."""
+        """What a letter is about; None if it is handled no more. Raises NotKept."""
 
     @property
     def halted(self) -> str:
@@ -182,11 +189,18 @@ class Hands(ABC, Generic[T]):
         """Handle one letter, or drop it; whether what waits for it can go on."""
         left = None
         if letter.standing != "drop":
-            item = await self.recall(letter)
-            if item is not None:
-                left = await self.attempt(item, letter)
+            try:
+                item = await self.recall(letter)
+            except NotKept as error:
+                log.warning("%s: %s", self.group, error)
+                left = _as_it_stood(letter, error)
             else:
-                log.warning("%s: what stands at position %d is handled no more", self.group, letter.position)
+                if item is not None:
+                    left = await self.attempt(item, letter)
+                else:
+                    log.warning(
+                        "%s: what stands at position %d is handled no more", self.group, letter.position
+                    )
         if left is None:
             changes.done.append(letter)
             return True
@@ -229,6 +243,13 @@ class EventHands(Hands[StoredEvent]):
         found = await self._events.read(letter.position - 1, 1)
         event = found[0] if found else None
         return event if event and event.position == letter.position and event.type in self.types else None
+
+
+def _as_it_stood(letter: Letter, error: NotKept) -> Letter:
+    """A letter as it was before somebody asked for it to be handled again."""
+    told = {"message": str(error), **orjson.loads(letter.error)}
+    standing: Standing = "refused" if told.get("refused") else "parked"
+    return letter._replace(standing=standing, error=orjson.dumps(told))
 
 
 @contextlib.asynccontextmanager
