@@ -19,7 +19,7 @@ from tusk_runtime.failpoints import hit
 from tusk_runtime.following.hands import Hands, task_group
 from tusk_runtime.following.lane import Lane
 from tusk_runtime.following.messages import Message
-from tusk_runtime.following.runner import Progress, Runner
+from tusk_runtime.following.runner import DRAIN_SECONDS, RETRY_SECONDS, Progress, Runner
 from tusk_runtime.store.protocol import Store
 
 POLL_SECONDS = 0.5
@@ -29,8 +29,6 @@ PATIENCE_SECONDS = 0.5
 """How long all partitions wait for the slowest one, before it is paused and the others go on."""
 LOOK_SECONDS = 1.0
 """How often the letters are looked at, and Kafka is told how far the group is."""
-RETRY_SECONDS = 1.0
-DRAIN_SECONDS = 5.0
 
 log = logging.getLogger("tusk.following")
 
@@ -68,7 +66,7 @@ class Subscription(Runner):
     def __init__(
         self, name: str, group: str, what: Subscribed, handed: Handed, store: Store, address: Address
     ) -> None:
-        self.name = name
+        super().__init__(name)
         self._group = group
         self._what = what
         self._handed = handed
@@ -79,13 +77,9 @@ class Subscription(Runner):
         self._tracks: dict[Partition, Track] = {}
         self._lost: dict[Partition, int] = {}  # what others took in the store, with the offset that came next
         self._client: Membership | None = None
-        self._task: asyncio.Task[None] | None = None
-        self._stopping = False
         self._asked, self._seen = 1, 0
-        self._begin = 0
         self._watch: Watch | None = None
         self._alarm = ""
-        self._problem = ""
         self._failed = False
 
     @property
@@ -101,7 +95,7 @@ class Subscription(Runner):
                 counts[what] = counts.get(what, 0) + count
         here = len(self._tracks)
         detail = f"{here} partition{'' if here == 1 else 's'} here"
-        return Progress(None, self._lag, counts, self._error, self._failed, detail)
+        return Progress(None, self._lag, counts, self._told, self._failed, detail)
 
     @property
     def _lag(self) -> int | None:
@@ -112,33 +106,15 @@ class Subscription(Runner):
         return sum(max(0, ends[each] - track.lane.position - 1) for each, track in self._tracks.items())
 
     @property
-    def _error(self) -> str:
+    def _told(self) -> str:
         """What is wrong now, else what went wrong and wants to be seen by somebody."""
         watch = self._watch
-        if watch is not None and watch.strangers and not self._problem:
+        if watch is not None and watch.strangers and not self.error:
             return (
                 f"the group `{self._group}` is used by {', '.join(watch.strangers)}, too, and what they are "
                 "given is not handled here: give the consumer another `group`"
             )
-        return self._problem or (watch.problem if watch is not None else "") or self._alarm
-
-    async def start(self, begin: int) -> None:
-        """Read on where the store says; events of its own log count behind `begin`, if it does not know."""
-        self._begin = begin
-        self._stopping = False
-        self._task = asyncio.create_task(self._run(), name=f"subscription {self.name}")
-
-    async def stop(self) -> None:
-        """Stop after what is being handled, and let other members have the partitions."""
-        self._stopping = True
-        self._halt(self._tracks.values())
-        task, self._task = self._task, None
-        if task is not None:
-            await asyncio.wait([task], timeout=DRAIN_SECONDS)
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-        await self._leave()
+        return self.error or (watch.problem if watch is not None else "") or self._alarm
 
     def look(self) -> None:
         """Look at the letters that somebody may have marked."""
@@ -172,39 +148,36 @@ class Subscription(Runner):
 
     # ---- one client after the other ----------------------------------------------------------------
 
-    async def _run(self) -> None:
-        while not self._stopping:
-            try:
-                if self._what.own:
-                    self._begin = await self._known_begin()
-                group = None if self._what.standalone else self._group
-                client = Membership(self._address, group, self._what.topics, self._revoked)
-                self._client = client
-                await client.start()
-                await self._await_topics(client)
-                await client.join()
-                self._watch = Watch(client, self._tracks, self._raise)
-                async with task_group() as tasks:
-                    watching = tasks.create_task(self._watch.run())
-                    await self._consume(client)
-                    watching.cancel()
-            except Exception as error:
-                # Whatever it is: a task that ends in silence would leave messages unhandled for ever.
-                self._note(error)
-                await self._leave()
-                if not self._stopping:
-                    await asyncio.sleep(RETRY_SECONDS)
+    async def _live(self) -> None:
+        if self._what.own:
+            self._begin = await self._known_begin()
+        group = None if self._what.standalone else self._group
+        client = Membership(self._address, group, self._what.topics, self._revoked)
+        self._client = client
+        await client.start()
+        await self._await_topics(client)
+        await client.join()
+        self._watch = Watch(client, self._tracks, self._raise)
+        async with task_group() as tasks:
+            watching = tasks.create_task(self._watch.run())
+            await self._consume(client)
+            watching.cancel()
+
+    async def _rest(self, seconds: float) -> None:
+        await self._leave()
+        if not self._stopping:
+            await asyncio.sleep(seconds)
 
     async def _await_topics(self, client: Membership) -> None:
         """Wait for the topics that the relay makes. Raises Unavailable if another one is not there."""
-        while missing := await client.missing():
+        while not self._stopping and (missing := await client.missing()):
             foreign = [f"`{topic}`" for topic in missing if topic not in self._what.own]
             if foreign:
                 raise Unavailable(
                     f"Kafka has no topic {', '.join(foreign)}: make {'it' if len(foreign) == 1 else 'them'}, "
                     "or name another one"
                 )
-            self._problem = f"waits for the relay to make {', '.join(missing)}"
+            self.error = f"waits for the relay to make {', '.join(missing)}"
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _known_begin(self) -> int:
@@ -214,18 +187,11 @@ class Subscription(Runner):
         return (await deliveries.progress())[self._group]
 
     async def _leave(self) -> None:
-        """Let go of the client, after what is being handled."""
         await self._revoked(list(self._tracks))
         self._lost.clear()
         client, self._client = self._client, None
         if client is not None:
             await client.stop()
-
-    def _note(self, error: BaseException) -> None:
-        before, self._problem = self._problem, str(error) or type(error).__name__
-        if self._problem != before:
-            foreseen = isinstance(error, TuskError)
-            log.warning("%s: %s; trying again", self.name, self._problem, exc_info=not foreseen)
 
     # ---- pages ---------------------------------------------------------------------------------------
 
@@ -284,8 +250,8 @@ class Subscription(Runner):
         else:
             client.resume(partition)
         halted = [each.lane.hands.halted for each in self._tracks.values()]
-        self._problem = next(filter(None, halted), "")
-        self._failed = bool(self._problem)
+        self.error = next(filter(None, halted), "")
+        self._failed = bool(self.error)
 
     async def _look(self, client: Membership) -> None:
         """Look at the letters and at logs that went back, and tell Kafka how far the group is."""
@@ -321,7 +287,7 @@ class Subscription(Runner):
         log.info("%s: %d partition%s here now", self.name, count, " is" if count == 1 else "s are")
         given = [each for each in client.given if each not in self._tracks]
         if not given:
-            self._problem = ""  # others have them all
+            self.error = ""  # others have them all
             return
         deliveries = self._store.deliveries
         claims = await asyncio.gather(
@@ -351,7 +317,7 @@ class Subscription(Runner):
     async def _revoked(self, partitions: Collection[Partition]) -> None:
         """Give partitions away: what is being handled is ended and saved, if it does not take too long."""
         tracks = {each: self._tracks.pop(each) for each in partitions if each in self._tracks}
-        self._halt(tracks.values())
+        _end(tracks.values())
         working = {each: track.task for each, track in tracks.items() if track.task is not None}
         if working:
             _, late = await asyncio.wait(working.values(), timeout=DRAIN_SECONDS)
@@ -382,9 +348,8 @@ class Subscription(Runner):
             return False
         return True
 
-    def _halt(self, tracks: Collection[Track]) -> None:
-        for track in tracks:
-            track.lane.hands.stopping = True
+    def _halt(self) -> None:
+        _end(self._tracks.values())
 
     async def _begin_anew(
         self, client: Membership, partition: Partition, track: Track, bounds: Bounds
@@ -405,3 +370,9 @@ class Subscription(Runner):
         """Say something that stays to be seen until the application starts again."""
         self._alarm = alarm
         log.error("%s: %s", self.name, alarm)
+
+
+def _end(tracks: Collection[Track]) -> None:
+    """Let what is being handled be the last."""
+    for track in tracks:
+        track.lane.hands.stopping = True

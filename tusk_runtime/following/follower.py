@@ -23,8 +23,6 @@ STAND_BY_SECONDS = 1.0
 """How often a process asks for what another one has."""
 LOOK_SECONDS = 1.0
 """How often the letters are looked at that somebody else may have marked."""
-RETRY_SECONDS = 1.0
-DRAIN_SECONDS = 5.0
 
 log = logging.getLogger("tusk.following")
 
@@ -42,7 +40,7 @@ class Follower(Runner):
     ) -> None:
         """Events are handled by `hands`, of which `page` are read at a time. With `only_letters` none are,
         since they come from elsewhere now: what is handled are the letters that were left here."""
-        self.name = name
+        super().__init__(name)
         self.hands = hands
         self._page = page
         self._store = store
@@ -50,14 +48,10 @@ class Follower(Runner):
         # A store that only one process can have needs no word of who has it: after a kill nobody has to wait.
         self._holder = new_id() if store.shared else ALONE
         self._lane: Lane[StoredEvent] | None = None
-        self._task: asyncio.Task[None] | None = None
-        self._begin = 0
-        self._stopping = False
         self._asked, self._seen = 1, 0  # how often to look at the letters, and which time it was done
         self._wake = asyncio.Event()
         self._moved = asyncio.Condition()
         self.position = 0
-        self.error = ""
         self.failed = False
 
     @property
@@ -76,20 +70,14 @@ class Follower(Runner):
 
     async def start(self, begin: int) -> None:
         """Follow the log from where the store says that it stood, else from the position `begin`."""
-        self._begin = begin
-        self._stopping = self.hands.stopping = False
-        self._task = asyncio.create_task(self._run(), name=f"follower {self.name}")
+        self.hands.stopping = False
+        await super().start(begin)
 
-    async def stop(self) -> None:
-        """Stop after the events that are being handled, and let another process have it."""
-        self._stopping = self.hands.stopping = True
+    def _halt(self) -> None:
+        self.hands.stopping = True
         self._wake.set()
-        task, self._task = self._task, None
-        if task is not None:
-            await asyncio.wait([task], timeout=DRAIN_SECONDS)
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+
+    async def _leave(self) -> None:
         await self.hands.rest()
         if self._lane is not None:
             self._lane = None
@@ -123,27 +111,19 @@ class Follower(Runner):
     def _reached(self, position: int) -> bool:
         return self._only_letters or self.position >= position
 
-    async def _run(self) -> None:
-        while not self._stopping:
-            try:
-                self._lane = lane = await self._claimed()
-                if lane is None:
-                    self.error = ""  # whoever has it tells of its own
-                    await self._rest(STAND_BY_SECONDS)
-                    continue
-                async with task_group() as group:
-                    heart = group.create_task(self._renew(lane))
-                    await self._follow(lane)
-                    heart.cancel()
-            except Conflict as error:
-                log.warning("%s: begins again with what is stored: %s", self.name, error)
-            except Exception as error:
-                # Whatever it is: a task that ends in silence would leave events unhandled for ever.
-                before, self.error = self.error, str(error) or type(error).__name__
-                if self.error != before:
-                    foreseen = isinstance(error, TuskError)
-                    log.warning("%s: %s; trying again", self.name, self.error, exc_info=not foreseen)
-                await self._rest(RETRY_SECONDS)
+    async def _live(self) -> None:
+        self._lane = lane = await self._claimed()
+        if lane is None:
+            self.error = ""  # whoever has it tells of its own
+            await self._rest(STAND_BY_SECONDS)
+            return
+        try:
+            async with task_group() as group:
+                heart = group.create_task(self._renew(lane))
+                await self._follow(lane)
+                heart.cancel()
+        except Conflict as error:
+            log.warning("%s: begins again with what is stored: %s", self.name, error)
 
     async def _claimed(self) -> Lane[StoredEvent] | None:
         """The log by the lease, and with it the letters; None while another one has it."""
