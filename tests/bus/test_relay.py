@@ -185,15 +185,16 @@ async def test_a_topic_with_other_partitions_is_told(stage: Stage, kafka: str) -
     assert "`partitions: 2`" in part.error
 
 
-async def test_where_nothing_is_published_the_relay_only_follows(stage: Stage, kafka: str) -> None:
+async def test_where_nothing_is_published_there_is_no_relay(stage: Stage, kafka: str) -> None:
     """An application without categories still may read topics, and publish to those of others."""
     store = SqliteStore(stage.folder / "store.db")
     text = f'{ACCOUNT}\n[event_store]\nstreaming: "kafka"\n[store_config]\nkafka: {{ brokers: "{kafka}" }}\n'
     stage.runtime = Runtime(application(text), store)
     await stage.runtime.start()
     await stage.open("a")
-    await stage.published()
-    assert (await stage.relay()).health == "running"
+    assert "@relay" not in {part.name for part in (await stage.runtime.status()).parts}
+    with pytest.raises(NotFound, match="no event has a topic"):
+        await stage.runtime.republish(1, caller=ANN)
 
 
 async def test_a_lost_topic_is_filled_again(stage: Stage, kafka: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
@@ -222,9 +222,10 @@ class Membership:
         """
         if self._group is None or not offsets:
             return True
-        with contextlib.suppress(KafkaError, OSError, TimeoutError, IllegalStateError, IllegalOperation):
+        told = {TopicPartition(*each): offset for each, offset in offsets.items()}
+        with contextlib.suppress(KafkaError, OSError, TimeoutError, IllegalOperation, Unavailable), _whole():
             async with asyncio.timeout(COMMIT_SECONDS):
-                await self._made.commit({TopicPartition(*each): offset for each, offset in offsets.items()})
+                await self._made.commit(told)
                 return True
         return False
 
@@ -279,14 +280,9 @@ class Membership:
     @contextlib.asynccontextmanager
     async def _asking(self, seconds: float = CALL_SECONDS) -> Any:
         try:
-            async with asyncio.timeout(seconds):
-                yield
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise
-            # A part of the client was cancelled, and whoever waits for it would seem to be.
-            raise Unavailable("a part of Kafka's client ended by itself") from None
+            with _whole():
+                async with asyncio.timeout(seconds):
+                    yield
         except IllegalStateError as error:
             raise TakenAway(str(error)) from error
         except InconsistentGroupProtocolError as error:
@@ -301,6 +297,18 @@ class Membership:
             raise Unavailable(f"the application may not read all of {names}") from error
         except (KafkaError, OSError, TimeoutError) as error:
             raise Unavailable(await explained(error, self._address)) from error
+
+
+@contextlib.contextmanager
+def _whole() -> Iterator[None]:
+    """Raises Unavailable where a part of the client was cancelled: whoever waits for it would seem to be."""
+    try:
+        yield
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise Unavailable("a part of Kafka's client ended by itself") from None
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from tusk_runtime.errors import TuskError
+from tusk_runtime.errors import TuskError, Unavailable
 
 RETRY_SECONDS = 1.0
 DRAIN_SECONDS = 5.0
@@ -97,10 +97,16 @@ class Runner(ABC):
 
     async def _run(self) -> None:
         while not self._stopping:
+            # Whatever it is: a task that ends in silence would leave what comes unhandled for ever.
             try:
                 await self._live()
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if task is None or task.cancelling():
+                    raise
+                self._note(Unavailable("something that was waited for was cancelled"))
+                await self._rest(RETRY_SECONDS)
             except Exception as error:
-                # Whatever it is: a task that ends in silence would leave what comes unhandled for ever.
                 self._note(error)
                 await self._rest(RETRY_SECONDS)
 
