@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 import uuid
 from collections.abc import AsyncIterator
@@ -278,7 +279,11 @@ async def test_a_broker_that_stands_still_is_not_waited_for(
             await publisher.publish(stage.topic, None, b"2", time_ns() // 1_000_000, [])
         monkeypatch.undo()
         kafka_server.thaw()
-        await publisher.publish(stage.topic, None, b"3", time_ns() // 1_000_000, [])
+        async with asyncio.timeout(60):
+            while True:  # for a moment the broker counts as missed by its own controller
+                with contextlib.suppress(Unavailable):
+                    await publisher.publish(stage.topic, None, b"3", time_ns() // 1_000_000, [])
+                    break
         assert publisher._client is not first
         assert first is not None
         assert first._sender.sender_task.done()
