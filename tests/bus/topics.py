@@ -14,7 +14,6 @@ from confluent_kafka import Consumer as Reader
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from tusk_runtime.errors import TuskError
 from tusk_runtime.events import Caller
 from tusk_runtime.running.runtime import Runtime
 from tusk_runtime.running.service import PartStatus
@@ -182,12 +181,3 @@ def seen_by(lines: Collection[str]) -> dict[str, list[int]]:
             _, _, account, version = line.split()
             found[account].append(int(version))
     return dict(found)
-
-
-async def refused(work: Callable[[], object]) -> str:
-    """What is said when something cannot be done now."""
-    try:
-        work()
-    except TuskError as error:
-        return str(error)
-    raise AssertionError("nothing was refused")
